@@ -1,0 +1,119 @@
+/**
+ * The errors of socketpeer: one base class with a stable `code`, and a
+ * subclass for each failure of `send()` that a caller can act on.
+ *
+ * @module
+ */
+
+/**
+ * What went wrong, for programs: codes stay as they are while the wording of
+ * messages may change.
+ *
+ * - `BUSY`: two other peers hold the pair code.
+ * - `CONNECT_TIMEOUT`: no conversation began within the option `timeout`.
+ * - `MESSAGE_TOO_LARGE`: a message is larger than a peer takes.
+ * - `MESSAGE_UNREADABLE`: a Blob given to `send()` could not be read.
+ * - `PAIR_CODE_REFUSED`: the server does not accept the pair code.
+ * - `PATH_LOST`: the last path to the other peer broke.
+ * - `PEER_CLOSED`: `send()` was called on a closed peer.
+ * - `PEER_TIMEOUT`: the server let a peer go that waited alone too long.
+ * - `PROTOCOL`: what arrived is not socketpeer's protocol.
+ * - `QUEUE_FULL`: the send queue has no room for the message.
+ * - `RECONNECT_TIMEOUT`: an attempt to reconnect took longer than `timeout`.
+ * - `SERVER_CLOSED`: the server ended the connection, and says why.
+ * - `SOCKET`: the WebSocket could not be opened, or broke.
+ * - `UPGRADE`: no data channel could be opened, or it broke.
+ * - `WEBRTC_MISSING`: a data channel is required but WebRTC is missing.
+ */
+export type SocketPeerErrorCode =
+  | "BUSY"
+  | "CONNECT_TIMEOUT"
+  | "MESSAGE_TOO_LARGE"
+  | "MESSAGE_UNREADABLE"
+  | "PAIR_CODE_REFUSED"
+  | "PATH_LOST"
+  | "PEER_CLOSED"
+  | "PEER_TIMEOUT"
+  | "PROTOCOL"
+  | "QUEUE_FULL"
+  | "RECONNECT_TIMEOUT"
+  | "SERVER_CLOSED"
+  | "SOCKET"
+  | "UPGRADE"
+  | "WEBRTC_MISSING";
+
+/** The base of every error that socketpeer throws or emits. */
+export class SocketPeerError extends Error {
+  /** What went wrong, for programs. */
+  readonly code: SocketPeerErrorCode;
+
+  /** Creates the error; `options.cause` keeps the error beneath it. */
+  constructor(
+    code: SocketPeerErrorCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+    this.name = "SocketPeerError";
+    this.code = code;
+  }
+}
+
+/** Thrown by `send()` when a message would overfill the send queue. */
+export class SendQueueFullError extends SocketPeerError {
+  /** Bytes waiting in the queue when the message was refused. */
+  readonly queuedBytes: number;
+
+  /** Creates the error. */
+  constructor(messageBytes: number, queuedBytes: number, maxBytes: number) {
+    super(
+      "QUEUE_FULL",
+      `Cannot queue a message of ${messageBytes} bytes as the send queue holds ` +
+        `${queuedBytes} of ${maxBytes} bytes: wait for the "drain" event, ` +
+        `or raise "maxBufferedBytes"`,
+    );
+    this.name = "SendQueueFullError";
+    this.queuedBytes = queuedBytes;
+  }
+}
+
+/** Thrown by `send()` for a message larger than the other peer takes. */
+export class MessageTooLargeError extends SocketPeerError {
+  /** Bytes of the refused message. */
+  readonly messageBytes: number;
+  /** Bytes of the largest message that is taken. */
+  readonly maxBytes: number;
+
+  /** Creates the error. */
+  constructor(messageBytes: number, maxBytes: number) {
+    super(
+      "MESSAGE_TOO_LARGE",
+      `Cannot send a message of ${messageBytes} bytes as a peer takes at most ` +
+        `${maxBytes}: send it in parts, or raise "maxMessageBytes" on both peers`,
+    );
+    this.name = "MessageTooLargeError";
+    this.messageBytes = messageBytes;
+    this.maxBytes = maxBytes;
+  }
+}
+
+/** Thrown by `send()` after `close()`, until `connect()` is called again. */
+export class PeerClosedError extends SocketPeerError {
+  /** Creates the error. */
+  constructor() {
+    super(
+      "PEER_CLOSED",
+      `Cannot send on a closed peer: call "connect()" first`,
+    );
+    this.name = "PeerClosedError";
+  }
+}
+
+/** Thrown by the parsers of the protocol for input that does not follow it. */
+export class ProtocolError extends SocketPeerError {
+  /** Creates the error. */
+  constructor(message: string, options?: ErrorOptions) {
+    super("PROTOCOL", message, options);
+    this.name = "ProtocolError";
+  }
+}

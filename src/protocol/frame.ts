@@ -1,0 +1,134 @@
+/**
+ * Packets of frames: how messages travel between the two peers, the same over
+ * every transport. Specified in PROTOCOL.md.
+ *
+ * @module
+ */
+
+import { ProtocolError } from "../errors.ts";
+import { MAX_PACKET_BYTES } from "./limits.ts";
+
+/** What a frame carries; its numbers are the wire's. */
+export const FrameKind = {
+  /** UTF-8 text. */
+  TEXT: 0,
+  /** Bytes. */
+  BYTES: 1,
+  /** JSON, as UTF-8 text. */
+  JSON: 2,
+  /** The sender has ended the conversation; nothing follows. */
+  END: 3,
+} as const;
+
+/** One of the kinds of {@linkcode FrameKind}. */
+export type FrameKind = typeof FrameKind[keyof typeof FrameKind];
+
+/** Bytes of a packet before its frames: `ack` and `first`, 48 bits each. */
+export const PACKET_HEADER_BYTES = 12;
+/** Bytes of a packet that only acknowledges: `ack` alone. */
+export const ACK_PACKET_BYTES = 6;
+/** Bytes of a frame before its payload: type and 16-bit length. */
+export const FRAME_HEADER_BYTES = 3;
+/** Most bytes of payload that one frame may carry. */
+export const MAX_FRAME_BYTES = MAX_PACKET_BYTES - PACKET_HEADER_BYTES -
+  FRAME_HEADER_BYTES;
+/** In the type of a frame: the next frame continues the same message. */
+export const MORE = 0x80;
+/** The `first` of a packet whose sender has left without waiting. */
+export const ABORT = 0;
+
+/** One frame of a packet. */
+export interface Frame {
+  readonly kind: FrameKind;
+  /** Whether the next frame continues the same message. */
+  readonly more: boolean;
+  /** A view of the packet's own bytes. */
+  readonly payload: Uint8Array;
+}
+
+/** Reads the unsigned big-endian number in the six bytes at `offset`. */
+export function readUint48(bytes: Uint8Array, offset: number): number {
+  const high = bytes[offset] * 0x100 + bytes[offset + 1];
+  const low = bytes[offset + 2] * 0x1000000 + (bytes[offset + 3] << 16) +
+    (bytes[offset + 4] << 8) + bytes[offset + 5];
+  return high * 0x100000000 + low;
+}
+
+/** Writes `value` as an unsigned big-endian number of six bytes. */
+export function writeUint48(
+  bytes: Uint8Array,
+  offset: number,
+  value: number,
+): void {
+  const high = Math.floor(value / 0x100000000);
+  bytes[offset] = high >>> 8;
+  bytes[offset + 1] = high;
+  bytes[offset + 2] = value >>> 24;
+  bytes[offset + 3] = value >>> 16;
+  bytes[offset + 4] = value >>> 8;
+  bytes[offset + 5] = value;
+}
+
+/** Writes the header of a frame whose payload stands after it. */
+export function writeFrameHeader(
+  bytes: Uint8Array,
+  offset: number,
+  kind: FrameKind,
+  more: boolean,
+  length: number,
+): void {
+  bytes[offset] = more ? kind | MORE : kind;
+  bytes[offset + 1] = length >>> 8;
+  bytes[offset + 2] = length;
+}
+
+/**
+ * Checks the size of a packet, the one thing about it that is the same for
+ * every kind of packet.
+ *
+ * @throws {ProtocolError} If no packet can have this size.
+ */
+export function checkPacketSize(packet: Uint8Array): void {
+  const { length } = packet;
+  const plausible = length === ACK_PACKET_BYTES ||
+    length >= PACKET_HEADER_BYTES && length <= MAX_PACKET_BYTES;
+  if (!plausible) {
+    throw new ProtocolError(
+      `Cannot read a packet of ${length} bytes: it must have ` +
+        `${ACK_PACKET_BYTES}, or ${PACKET_HEADER_BYTES} to ${MAX_PACKET_BYTES}`,
+    );
+  }
+}
+
+/**
+ * The frames of a packet, in order, as views of its bytes.
+ *
+ * @throws {ProtocolError} At the first frame that is not one.
+ */
+export function* readFrames(packet: Uint8Array): Generator<Frame> {
+  let offset = PACKET_HEADER_BYTES;
+  while (offset < packet.length) {
+    const type = packet[offset];
+    const kind = type & ~MORE;
+    const start = offset + FRAME_HEADER_BYTES;
+    const end = start + (packet[offset + 1] << 8) + packet[offset + 2];
+    // Out of range reads are undefined and make `end` NaN: not `<=`.
+    if (!(end <= packet.length)) {
+      throw new ProtocolError(
+        `Cannot read the frame at byte ${offset} of a packet of ` +
+          `${packet.length} bytes: it is cut short`,
+      );
+    }
+    if (kind > FrameKind.END) {
+      throw new ProtocolError(
+        `Cannot read the frame at byte ${offset}: its kind ${kind} is unknown`,
+      );
+    }
+    yield {
+      kind: kind as FrameKind,
+      more: type !== kind,
+      payload: packet.subarray(start, end),
+    };
+    offset = end;
+  }
+}

@@ -1,0 +1,150 @@
+/**
+ * What socketpeer needs of the platform, in one object, so that tests can
+ * drive the clock, the network and chance.
+ *
+ * @module
+ */
+
+/** The part of a WebSocket that the client uses: that of a browser. */
+export interface WebSocketLike {
+  /** 0 connecting, 1 open, 2 closing, 3 closed. */
+  readonly readyState: number;
+  /** Set to `"arraybuffer"` before anything arrives. */
+  binaryType: string;
+  /** Sends text or bytes. */
+  send(data: string | Uint8Array): void;
+  /** Starts the closing handshake. */
+  close(code?: number, reason?: string): void;
+  /** Adds a listener. */
+  addEventListener(type: string, listener: (event: never) => void): void;
+  /** Removes a listener. */
+  removeEventListener(type: string, listener: (event: never) => void): void;
+}
+
+/** Settings of an RTCPeerConnection: those of the WebRTC specification. */
+export interface RtcConfiguration {
+  /** STUN and TURN servers. */
+  iceServers?: {
+    /** Such as `stun:stun.example.org`. */
+    urls: string | string[];
+    /** For TURN. */
+    username?: string;
+    /** For TURN. */
+    credential?: string;
+  }[];
+  /** `"relay"` allows TURN alone. */
+  iceTransportPolicy?: "all" | "relay";
+  /** How many candidates to gather ahead. */
+  iceCandidatePoolSize?: number;
+}
+
+/** A WebRTC implementation: a browser's globals, or a package's exports. */
+export interface WebRtc {
+  /** The constructor of peer connections. */
+  // deno-lint-ignore no-explicit-any -- implementations differ in their types
+  readonly RTCPeerConnection: new (configuration?: any) => any;
+}
+
+/** The part of an RTCPeerConnection that the client uses. */
+export interface PeerConnectionLike {
+  readonly signalingState: string;
+  readonly connectionState: string;
+  readonly localDescription: { type: string; sdp: string } | null;
+  readonly sctp?: { readonly maxMessageSize: number } | null;
+  onnegotiationneeded: (() => void) | null;
+  onicecandidate: ((event: { candidate: unknown }) => void) | null;
+  onconnectionstatechange: (() => void) | null;
+  createDataChannel(label: string, options: unknown): DataChannelLike;
+  createOffer(): Promise<unknown>;
+  createAnswer(): Promise<unknown>;
+  setLocalDescription(description?: unknown): Promise<void>;
+  setRemoteDescription(description: unknown): Promise<void>;
+  addIceCandidate(candidate?: unknown): Promise<void>;
+  restartIce?(): void;
+  close(): void;
+}
+
+/** The part of an RTCDataChannel that the client uses. */
+export interface DataChannelLike {
+  readonly readyState: string;
+  readonly bufferedAmount: number;
+  bufferedAmountLowThreshold: number;
+  binaryType: string;
+  onopen: (() => void) | null;
+  onmessage: ((event: { data: unknown }) => void) | null;
+  onbufferedamountlow: (() => void) | null;
+  onclose: (() => void) | null;
+  onerror: (() => void) | null;
+  send(data: string | Uint8Array): void;
+  close(): void;
+}
+
+/** Cancels a timer. */
+export type Cancel = () => void;
+
+/** The platform, as the client sees it. */
+export interface Runtime {
+  /** Milliseconds of a clock that never runs backwards. */
+  now(): number;
+  /** Calls back once after `delayMs` milliseconds. */
+  after(delayMs: number, callback: () => void): Cancel;
+  /** Calls back when the code that runs now is done. */
+  soon(callback: () => void): void;
+  /** A number from 0 up to 1, for delays. */
+  random(): number;
+  /** Unguessable bytes. */
+  randomBytes(length: number): Uint8Array;
+  /** Dials a WebSocket. */
+  openWebSocket(url: string): WebSocketLike;
+  /** The platform's WebRTC, where it has one. */
+  readonly webrtc?: WebRtc;
+  /** The page's address, where there is a page. */
+  readonly pageUrl?: string;
+  /** Calls back when the page is left or hidden in the back-forward cache. */
+  onPageHide(callback: () => void): Cancel;
+  /** Calls back when the page comes back from that cache. */
+  onPageShow(callback: () => void): Cancel;
+}
+
+/** What a browser's globals may be missing elsewhere. */
+interface PageGlobals {
+  readonly location?: { readonly href: string };
+  readonly document?: unknown;
+  readonly RTCPeerConnection?: WebRtc["RTCPeerConnection"];
+  addEventListener?(type: string, listener: (event: Event) => void): void;
+  removeEventListener?(type: string, listener: (event: Event) => void): void;
+}
+
+/** Calls back once after `delayMs` milliseconds of real time. */
+export function after(delayMs: number, callback: () => void): Cancel {
+  const timer = setTimeout(callback, delayMs);
+  return () => clearTimeout(timer);
+}
+
+/** The real platform. Reads globals when called, never when imported. */
+export function systemRuntime(): Runtime {
+  const globals = globalThis as unknown as PageGlobals;
+  const { RTCPeerConnection } = globals;
+  const onPage = (
+    type: string,
+    callback: (event: { persisted?: boolean }) => void,
+  ): Cancel => {
+    if (globals.document === undefined) return () => {};
+    globals.addEventListener?.(type, callback as (event: Event) => void);
+    return () =>
+      globals.removeEventListener?.(type, callback as (event: Event) => void);
+  };
+  return {
+    now: () => performance.now(),
+    after,
+    soon: (callback) => queueMicrotask(callback),
+    random: () => Math.random(),
+    randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
+    openWebSocket: (url) => new WebSocket(url) as unknown as WebSocketLike,
+    webrtc: RTCPeerConnection && { RTCPeerConnection },
+    pageUrl: globals.location?.href,
+    onPageHide: (callback) => onPage("pagehide", callback),
+    onPageShow: (callback) =>
+      onPage("pageshow", (event) => event.persisted && callback()),
+  };
+}
