@@ -1,0 +1,456 @@
+/**
+ * One conversation with one other peer, from dialing the server until it has
+ * ended for good: joins signaling, session, path and upgrades.
+ *
+ * A conversation has an `id` of its own, and one partner at most: whoever has
+ * both ids has the same conversation, over however many sockets.
+ *
+ * @module
+ */
+
+import { SocketPeerError } from "../errors.ts";
+import { BUSY, ENDED_BY_SERVER, PEER_LEFT } from "../protocol/close_code.ts";
+import type { ControlMessage, Hello } from "../protocol/control.ts";
+import { PROTOCOL_VERSION } from "../protocol/limits.ts";
+import type { Cancel, Runtime, WebSocketLike } from "../runtime.ts";
+import { type ConnectionState, mayEnter } from "./connection_state.ts";
+import type { CloseInfo, CloseReason, SocketPeerEvents } from "./events.ts";
+import type { ResolvedOptions } from "./options.ts";
+import { Path, type PathKind } from "./path.ts";
+import { SendQueue } from "./send_queue.ts";
+import { Session } from "./session.ts";
+import { Signaling, type SignalingEnd } from "./signaling.ts";
+import { WebSocketRelay } from "./transports/websocket_relay.ts";
+import { Upgrader } from "./upgrader.ts";
+
+/** How long `close()` waits for what was sent to be acknowledged. */
+const LINGER_MS = 5000;
+/** How long the last acknowledgement may take over a data channel. */
+const LAST_ACK_MS = 1000;
+/** A timer later than this slept with its page. */
+const SLEPT_MS = 2000;
+
+/** What a {@linkcode Conversation} reports. */
+export interface ConversationHandlers {
+  /** An event of the peer, except `close`. */
+  emit<Name extends keyof SocketPeerEvents>(
+    event: Name,
+    ...args: SocketPeerEvents[Name]
+  ): void;
+  /** The last call that it makes; not made while it lingers. */
+  ended(info: CloseInfo): void;
+}
+
+/** One conversation. */
+export class Conversation {
+  readonly #options: ResolvedOptions;
+  readonly #runtime: Runtime;
+  readonly #handlers: ConversationHandlers;
+  readonly #id: string;
+  readonly #key: string;
+  readonly #session: Session;
+  readonly #queue: SendQueue;
+  readonly #path: Path;
+  readonly #signaling: Signaling;
+  #upgrader: Upgrader | null = null;
+  #partner: string | undefined;
+  #begun = false;
+  #lingering = false;
+  #ended = false;
+  #timedOut = false;
+  #state: ConnectionState = "idle";
+  #connectTimer: Cancel | null = null;
+  #resumeTimer: Cancel | null = null;
+  #lingerTimer: Cancel | null = null;
+
+  /** Waits for {@linkcode Conversation.connect}; messages may be queued. */
+  constructor(
+    options: ResolvedOptions,
+    runtime: Runtime,
+    handlers: ConversationHandlers,
+  ) {
+    this.#options = options;
+    this.#runtime = runtime;
+    this.#handlers = handlers;
+    this.#id = randomName(runtime);
+    this.#key = randomName(runtime);
+    this.#session = new Session({
+      message: (message) => this.#emit("data", message),
+      ended: (aborted) => this.#remoteEnded(aborted),
+    }, options.maxMessageBytes);
+    this.#queue = new SendQueue(this.#session, options, {
+      ready: () => this.#path.flush(),
+      unreadable: (error) => this.#emit("error", error),
+    });
+    this.#path = new Path(this.#session, runtime, {
+      changed: (to, from) => this.#pathChanged(to, from),
+      directLost: () => {
+        if (!this.#ended) this.#upgrader?.channelLost();
+      },
+      progress: () => this.#progress(),
+      failed: (error) => this.#fail(error as SocketPeerError),
+    });
+    this.#signaling = new Signaling({
+      runtime,
+      openSocket: options.openSocket,
+      timeoutMs: options.timeout,
+      reconnectDelayMs: options.reconnectDelay,
+      pairRequest: () => ({
+        code: options.pairCode,
+        version: PROTOCOL_VERSION,
+        id: this.#id,
+        key: this.#key,
+        partner: this.#partner,
+        resumeTimeout: options.resumeTimeout,
+        hello: this.#hello,
+      }),
+      message: (message, socket) => this.#control(message, socket),
+      malformed: (error) => this.#emit("error", error),
+      ended: (end) => this.#signalingEnded(end),
+    });
+  }
+
+  /** Where it stands. */
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  /** Which way messages leave. */
+  get path(): PathKind {
+    return this.#begun ? this.#path.kind : null;
+  }
+
+  /** Bytes accepted and not acknowledged. */
+  get bufferedBytes(): number {
+    return this.#queue.bufferedBytes;
+  }
+
+  /** Accepts a message; see `SocketPeer.send()`. */
+  send(data: unknown): boolean {
+    return this.#queue.send(data);
+  }
+
+  /** Begins to connect, or stops waiting out the backoff. */
+  connect(): void {
+    if (this.#state === "idle") {
+      const { timeout } = this.#options;
+      this.#timedOut = false;
+      this.#enter("connecting");
+      if (timeout > 0) {
+        this.#connectTimer = this.#runtime.after(
+          timeout,
+          () => this.#connectTimedOut(),
+        );
+      }
+      this.#signaling.dial();
+    } else if (this.#state === "reconnecting") {
+      this.#signaling.dial();
+    }
+  }
+
+  /**
+   * Ends the conversation; what was accepted is delivered first, as far as
+   * that takes no longer than the linger time.
+   */
+  close(): void {
+    if (this.#ended || this.#lingering) return;
+    const pointless = !this.#begun ||
+      this.#path.kind === null && this.#queue.unacknowledged === 0;
+    if (pointless) {
+      this.destroy();
+      return;
+    }
+    this.#lingering = true;
+    this.#session.stopReceiving();
+    this.#enter("closed");
+    this.#resumeTimer?.();
+    this.#lingerTimer = this.#runtime.after(LINGER_MS, () => this.destroy());
+    this.#queue.onceEmpty(() => {
+      if (this.#ended) return;
+      this.#session.end();
+      this.#path.flush();
+    });
+  }
+
+  /** Ends the conversation at once. */
+  destroy(): void {
+    this.#end("local");
+  }
+
+  get #hello(): Hello {
+    const { webrtc, socketFallback, maxMessageBytes } = this.#options;
+    return {
+      received: this.#session.received,
+      webrtc: webrtc !== undefined,
+      relay: socketFallback,
+      maxMessageBytes,
+    };
+  }
+
+  #control(message: ControlMessage, socket: WebSocketLike): void {
+    switch (message.type) {
+      case "peer.waiting":
+        if (this.#path.kind === null) this.#enter("waiting");
+        break;
+      case "peer.found":
+        this.#found(message.data, socket);
+        break;
+      case "peer.lost":
+        this.#upgrader?.signalingLost();
+        this.#path.setRelay(null);
+        break;
+      case "rtc.connect":
+      case "rtc.signal":
+        this.#upgrader?.receive(message);
+        break;
+      case "error":
+        this.#emit(
+          "error",
+          new SocketPeerError(
+            "PROTOCOL",
+            `The server refuses a message: ${message.data.message}`,
+          ),
+        );
+        break;
+    }
+  }
+
+  #found(
+    { initiator, id, hello }: (ControlMessage & {
+      type: "peer.found";
+    })["data"],
+    socket: WebSocketLike,
+  ): void {
+    if (this.#partner !== undefined && this.#partner !== id) {
+      this.#end("replaced");
+      return;
+    }
+    this.#partner = id;
+    try {
+      this.#session.acknowledge(hello.received, this.#runtime.now());
+    } catch (error) {
+      this.#fail(error as SocketPeerError);
+      return;
+    }
+    this.#queue.limitMessages(hello.maxMessageBytes);
+    const { webrtc, rtcConfig, socketFallback } = this.#options;
+    const relayed = socketFallback && hello.relay;
+    if (webrtc && hello.webrtc) {
+      this.#upgrader ??= new Upgrader({
+        runtime: this.#runtime,
+        webrtc,
+        config: rtcConfig,
+        initiator,
+        // Both know both ids, so they agree even where one of them has missed
+        // who the initiator is.
+        polite: this.#id < id,
+        signal: (message) => this.#signaling.send(message),
+        attempt: () => this.#emit("upgrade_attempt"),
+        opened: (channel) => this.#path.setDirect(channel),
+        lost: (channel) => this.#path.dropDirect(channel),
+        failed: (error) => this.#report("upgrade_error", error),
+      });
+    } else if (!relayed) {
+      this.#webrtcMissing(webrtc !== undefined);
+      return;
+    }
+    if (relayed) this.#path.setRelay(new WebSocketRelay(socket));
+    if (!this.#ended) this.#upgrader?.signalingReady();
+  }
+
+  #webrtcMissing(here: boolean): void {
+    this.#report(
+      "connect_error",
+      new SocketPeerError(
+        "WEBRTC_MISSING",
+        `Cannot open a data channel, which "socketFallback: false" asks ` +
+          `for, as ${here ? "the other" : "this"} peer has no WebRTC: ` +
+          `allow "socketFallback", or give an implementation as "wrtc"`,
+      ),
+    );
+    this.#stop();
+  }
+
+  #pathChanged(to: PathKind, from: PathKind): void {
+    if (this.#ended) return;
+    if (to === null) {
+      this.#pathLost();
+      return;
+    }
+    this.#resumeTimer?.();
+    if (this.#lingering) return;
+    this.#connectTimer?.();
+    this.#enter("connected");
+    if (!this.#begun) {
+      this.#begun = true;
+      this.#emit("connect");
+    } else if (from === null) this.#emit("reconnect");
+    if (to === "direct") this.#emit("upgrade");
+    else if (from === "direct") this.#emit("downgrade");
+  }
+
+  #pathLost(): void {
+    if (this.#lingering) return;
+    const { accepted } = this.#signaling;
+    if (!this.#options.reconnect && !accepted) {
+      this.#end("lost");
+      return;
+    }
+    this.#enter(accepted ? "waiting" : "reconnecting");
+    this.#waitForReturn();
+  }
+
+  #waitForReturn(): void {
+    const { resumeTimeout } = this.#options;
+    const due = this.#runtime.now() + resumeTimeout;
+    this.#resumeTimer = this.#runtime.after(resumeTimeout, () => {
+      // The time that this page slept is not the other peer's absence.
+      if (this.#runtime.now() - due > SLEPT_MS) this.#waitForReturn();
+      else this.#end("away");
+    });
+  }
+
+  #signalingEnded(end: SignalingEnd): void {
+    const { closeCode, error, accepted, retryable } = end;
+    this.#upgrader?.signalingLost();
+    this.#path.setRelay(null);
+    if (this.#ended) return;
+    if (closeCode === PEER_LEFT) this.#end("remote");
+    else if (closeCode === ENDED_BY_SERVER) this.#end("server");
+    else if (closeCode === undefined && !this.#begun) this.#connectTimedOut();
+    else {
+      this.#reportAttempt(closeCode, error, accepted);
+      if (this.#ended) return;
+      if (retryable && this.#options.reconnect) this.#dialLater();
+      else if (!this.#begun) this.#stop();
+      else if (this.#path.kind === null) this.#end("lost");
+    }
+  }
+
+  #reportAttempt(
+    closeCode: number | undefined,
+    error: SocketPeerError,
+    accepted: boolean,
+  ): void {
+    if (closeCode === BUSY) this.#emit("busy", error);
+    if (!this.#begun) this.#report("connect_error", error);
+    else if (this.#path.kind === null && !accepted) {
+      // Behind a data channel the server is regained in the background.
+      if (closeCode === undefined) {
+        this.#emit(
+          "reconnect_timeout",
+          error = new SocketPeerError("RECONNECT_TIMEOUT", error.message),
+        );
+      }
+      this.#report("reconnect_error", error);
+    }
+  }
+
+  #dialLater(): void {
+    if (this.#path.kind === null && !this.#lingering) {
+      this.#enter("reconnecting");
+    }
+    this.#signaling.dialLater();
+  }
+
+  #connectTimedOut(): void {
+    this.#connectTimer?.();
+    const { timeout, reconnect } = this.#options;
+    const error = new SocketPeerError(
+      "CONNECT_TIMEOUT",
+      `Cannot begin a conversation within ${timeout} ms as ` +
+        (this.#signaling.accepted
+          ? "no other peer has come"
+          : "the server has not answered"),
+    );
+    this.#emit("connect_timeout", error);
+    this.#report("connect_error", error);
+    if (this.#ended || this.#begun) return;
+    if (!reconnect) this.#stop();
+    else if (!this.#signaling.accepted) this.#dialLater();
+  }
+
+  #remoteEnded(aborted: boolean): void {
+    if (this.#lingering) {
+      this.destroy();
+      return;
+    }
+    // Its sender waits for this acknowledgement, of the end itself.
+    if (!aborted) this.#path.acknowledgeNow();
+    this.#end("remote");
+  }
+
+  #progress(): void {
+    if (this.#lingering && this.#session.idle) this.destroy();
+    else if (this.#queue.takeDrain()) this.#emit("drain");
+  }
+
+  #fail(error: SocketPeerError): void {
+    if (this.#ended) return;
+    this.#emit("error", error);
+    this.#end("error");
+  }
+
+  /** Gives up connecting; what was queued waits for the next `connect()`. */
+  #stop(): void {
+    if (this.#ended) return;
+    this.#connectTimer?.();
+    this.#signaling.leave();
+    this.#enter("idle");
+  }
+
+  #end(reason: CloseReason): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    const { unacknowledged } = this.#queue;
+    if (!this.#lingering) this.#enter("closed");
+    this.#connectTimer?.();
+    this.#resumeTimer?.();
+    this.#lingerTimer?.();
+    this.#session.close();
+    if (reason !== "remote") this.#path.abort();
+    // Not before what was sent last has left.
+    const closeDirect = () => {
+      this.#path.close();
+      this.#upgrader?.close();
+    };
+    if (reason === "remote") this.#runtime.after(LAST_ACK_MS, closeDirect);
+    else closeDirect();
+    this.#signaling.leave();
+    this.#handlers.ended({ reason, unacknowledged });
+  }
+
+  #enter(to: ConnectionState): void {
+    const from = this.#state;
+    if (from === to) return;
+    if (!mayEnter(from, to)) throw new Error(`State ${from} before ${to}`);
+    this.#state = to;
+    this.#emit("statechange", to, from);
+  }
+
+  /** Emits an error under its own name, and then as `error`. */
+  #report(
+    event: "connect_error" | "reconnect_error" | "upgrade_error",
+    error: SocketPeerError,
+  ): void {
+    this.#emit(event, error);
+    this.#emit("error", error);
+  }
+
+  #emit<Name extends keyof SocketPeerEvents>(
+    event: Name,
+    ...args: SocketPeerEvents[Name]
+  ): void {
+    // Nobody looks at how a closed peer gets its last messages across.
+    const quiet = (this.#lingering || this.#ended) && event !== "error" &&
+      event !== "statechange";
+    if (!quiet) this.#handlers.emit(event, ...args);
+  }
+}
+
+function randomName(runtime: Runtime): string {
+  return Array.from(
+    runtime.randomBytes(16),
+    (byte) => byte.toString(16).padStart(2, "0"),
+  ).join("");
+}

@@ -1,0 +1,189 @@
+/**
+ * One RTCPeerConnection and its data channel: offers, answers, candidates.
+ *
+ * This is "perfect negotiation" of the WebRTC specification (webrtc-pc,
+ * section 10.7): either side may offer at any time, and where two offers
+ * cross, the polite side takes its own back.
+ *
+ * @module
+ */
+
+import { MAX_PACKET_BYTES } from "../protocol/limits.ts";
+import type { RtcSignal } from "../protocol/control.ts";
+import type {
+  DataChannelLike,
+  PeerConnectionLike,
+  RtcConfiguration,
+  WebRtc,
+} from "../runtime.ts";
+
+/** What a negotiation needs and reports. */
+export interface NegotiationOptions {
+  readonly webrtc: WebRtc;
+  readonly config: RtcConfiguration | undefined;
+  /** Whether this side yields where two offers cross. */
+  readonly polite: boolean;
+  /** Whether it begins with an offer of the other side. */
+  readonly answer: boolean;
+  /** Marks the signals of this connection. */
+  readonly generation: number;
+  /** Takes a signal to the other peer. */
+  signal(signal: RtcSignal): void;
+  /** The data channel is open. */
+  open(channel: DataChannelLike): void;
+  /** The connection cannot be made. */
+  fail(cause: unknown): void;
+  /** The network path changed state: `connectionState`. */
+  state(state: string): void;
+}
+
+/** One attempt to connect the two peers directly. */
+export class Negotiation {
+  readonly generation: number;
+  readonly #options: NegotiationOptions;
+  readonly #connection: PeerConnectionLike;
+  readonly #channel: DataChannelLike;
+  /** The other side's offer will do for the channel of this side too. */
+  #awaitsOffer: boolean;
+  #makingOffer = false;
+  #ignoreOffer = false;
+  #settingRemoteAnswer = false;
+  #signals: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  /**
+   * Starts at once: making the channel is what calls for the first offer.
+   *
+   * @throws If the implementation refuses the configuration.
+   */
+  constructor(options: NegotiationOptions) {
+    this.#options = options;
+    this.generation = options.generation;
+    this.#awaitsOffer = options.answer;
+    const connection: PeerConnectionLike = new options.webrtc.RTCPeerConnection(
+      options.config,
+    );
+    this.#connection = connection;
+    // Both sides make the same channel, so neither has to announce it. It
+    // exists before any description does, so no message can come too early
+    // (https://github.com/w3c/webrtc-pc/issues/1879).
+    const channel = connection.createDataChannel("socketpeer", {
+      negotiated: true,
+      id: 0,
+    });
+    this.#channel = channel;
+    channel.onopen = () => this.#onOpen();
+    connection.onicecandidate = ({ candidate }) =>
+      this.#signal({ candidate: toJson(candidate) });
+    connection.onconnectionstatechange = () => {
+      if (!this.#closed) options.state(connection.connectionState);
+    };
+    connection.onnegotiationneeded = () => this.#offer();
+  }
+
+  /** Takes a signal of the other peer. */
+  receive(signal: RtcSignal): void {
+    this.#signals = this.#signals
+      .then(() => this.#handle(signal))
+      .catch((cause) => this.#fail(cause));
+  }
+
+  /** Looks for a new network path under the connection. */
+  restartIce(): void {
+    this.#connection.restartIce?.();
+  }
+
+  /** Closes the connection; nothing is reported afterwards. */
+  close(): void {
+    this.#closed = true;
+    const connection = this.#connection;
+    this.#channel.onopen = null;
+    connection.onnegotiationneeded = null;
+    connection.onicecandidate = null;
+    connection.onconnectionstatechange = null;
+    connection.close();
+  }
+
+  async #offer(): Promise<void> {
+    if (this.#awaitsOffer) return;
+    try {
+      this.#makingOffer = true;
+      await this.#describe("createOffer");
+    } catch (cause) {
+      this.#fail(cause);
+    } finally {
+      this.#makingOffer = false;
+    }
+  }
+
+  async #handle({ description, candidate }: RtcSignal): Promise<void> {
+    if (this.#closed) return;
+    const connection = this.#connection;
+    if (!description) {
+      try {
+        await connection.addIceCandidate(candidate ?? undefined);
+      } catch {
+        // A candidate of an ignored offer, or one that this side cannot use:
+        // the others may do.
+      }
+      return;
+    }
+    const isOffer = description.type === "offer";
+    const ready = !this.#makingOffer &&
+      (connection.signalingState === "stable" || this.#settingRemoteAnswer);
+    this.#ignoreOffer = isOffer && !ready && !this.#options.polite;
+    if (this.#ignoreOffer) return;
+    this.#settingRemoteAnswer = description.type === "answer";
+    await connection.setRemoteDescription(description);
+    this.#settingRemoteAnswer = false;
+    if (!isOffer) return;
+    await this.#describe("createAnswer");
+    this.#awaitsOffer = false;
+  }
+
+  async #describe(create: "createOffer" | "createAnswer"): Promise<void> {
+    const connection = this.#connection;
+    // Without an argument it describes what the state calls for when its turn
+    // comes. npm's wrtc, like browsers before 2020, must be given one.
+    if (connection.setLocalDescription.length === 0) {
+      await connection.setLocalDescription();
+    } else {
+      await connection.setLocalDescription(await connection[create]());
+    }
+    const description = connection.localDescription;
+    if (description) {
+      const { type, sdp } = description;
+      this.#signal({ description: { type, sdp } });
+    }
+  }
+
+  #signal(step: Omit<RtcSignal, "generation">): void {
+    if (this.#closed) return;
+    this.#options.signal({ generation: this.generation, ...step });
+  }
+
+  #onOpen(): void {
+    const most = this.#connection.sctp?.maxMessageSize ?? MAX_PACKET_BYTES;
+    if (most < MAX_PACKET_BYTES) {
+      this.#fail(
+        new RangeError(
+          `The data channel takes messages of ${most} bytes, not ` +
+            `${MAX_PACKET_BYTES}`,
+        ),
+      );
+    } else {
+      this.#options.open(this.#channel);
+    }
+  }
+
+  #fail(cause: unknown): void {
+    if (!this.#closed) this.#options.fail(cause);
+  }
+}
+
+function toJson(candidate: unknown): Record<string, unknown> | null {
+  const { toJSON } = (candidate ?? {}) as { toJSON?: unknown };
+  return typeof toJSON === "function"
+    ? toJSON.call(candidate)
+    : candidate as Record<string, unknown> | null;
+}

@@ -1,0 +1,254 @@
+/**
+ * The options of a peer: defaults and checks, once, at construction.
+ *
+ * @module
+ */
+
+import { MAX_PAIR_CODE_LENGTH } from "../protocol/limits.ts";
+import type {
+  RtcConfiguration,
+  Runtime,
+  WebRtc,
+  WebSocketLike,
+} from "../runtime.ts";
+
+/** Options of a `SocketPeer`. Times are in milliseconds, sizes in bytes. */
+export interface SocketPeerOptions {
+  /**
+   * Who pairs with whom: the two peers that know the same code. It works like
+   * a password.
+   *
+   * @default {a random one of 80 bits, easy to read aloud}
+   */
+  pairCode?: string;
+  /**
+   * Where the server is. `http:` and `https:` are turned into `ws:` and
+   * `wss:`; a bare origin gets the server's default path `/socketpeer/`.
+   *
+   * @default {the page's origin in a browser, else "http://localhost"}
+   */
+  url?: string;
+  /**
+   * Whether messages may travel through the server. With `false`, they travel
+   * on the data channel only: `connect` fires when it opens, `send()` waits
+   * for it, and where there is no WebRTC that is a `connect_error`.
+   *
+   * @default {true}
+   */
+  socketFallback?: boolean;
+  /**
+   * A WebSocket to use instead of dialing `url`, or a function that returns
+   * one, or a promise of one, for each attempt. One that is given can't be
+   * dialed again: `reconnect` needs a function.
+   */
+  socket?:
+    | WebSocketLike
+    | (() => WebSocketLike | Promise<WebSocketLike>);
+  /**
+   * Whether to dial again when the connection drops, and to look for a new
+   * peer when the other one has left.
+   *
+   * @default {true}
+   */
+  reconnect?: boolean;
+  /**
+   * Base of the backoff: the longest wait before the first retry. It doubles
+   * with each further retry up to 30 seconds, and each wait is drawn evenly
+   * from zero up to that.
+   *
+   * @default {1000}
+   */
+  reconnectDelay?: number;
+  /**
+   * How long from `connect()` until the conversation begins, and how long an
+   * attempt to reconnect may take; 0 waits for ever.
+   *
+   * @default {10_000}
+   */
+  timeout?: number;
+  /**
+   * How long a conversation with no path left may take to go on, before it
+   * ends with `close`. At most 10 minutes.
+   *
+   * @default {120_000}
+   */
+  resumeTimeout?: number;
+  /**
+   * Whether to connect without being told, after the code that constructed
+   * the peer has attached its listeners.
+   *
+   * @default {true}
+   */
+  autoconnect?: boolean;
+  /**
+   * `send()` returns `false` while more than this waits to be acknowledged,
+   * and `drain` follows when half of it is left.
+   *
+   * @default {1_048_576}
+   */
+  highWaterMark?: number;
+  /**
+   * `send()` throws where more than this would wait to be acknowledged. It
+   * bounds the memory that messages on their way take.
+   *
+   * @default {67_108_864}
+   */
+  maxBufferedBytes?: number;
+  /**
+   * The largest message that this peer sends and takes. It bounds the memory
+   * that a message takes while its parts arrive.
+   *
+   * @default {67_108_864}
+   */
+  maxMessageBytes?: number;
+  /** Passed to `RTCPeerConnection`: STUN and TURN servers above all. */
+  rtcConfig?: RtcConfiguration;
+  /**
+   * A WebRTC implementation for Deno and Node, such as the exports of
+   * `npm:@roamhq/wrtc`.
+   *
+   * @default {the platform's own}
+   */
+  wrtc?: WebRtc;
+}
+
+/** Options with nothing left open. */
+export interface ResolvedOptions {
+  readonly pairCode: string;
+  readonly openSocket: () => WebSocketLike | Promise<WebSocketLike>;
+  readonly socketFallback: boolean;
+  readonly reconnect: boolean;
+  readonly reconnectDelay: number;
+  readonly timeout: number;
+  readonly resumeTimeout: number;
+  readonly autoconnect: boolean;
+  readonly highWaterMark: number;
+  readonly maxBufferedBytes: number;
+  readonly maxMessageBytes: number;
+  readonly rtcConfig: RtcConfiguration | undefined;
+  readonly webrtc: WebRtc | undefined;
+}
+
+const DEFAULT_PATH = "/socketpeer/";
+
+/**
+ * Fills in defaults and checks ranges.
+ *
+ * @throws {TypeError | RangeError} If an option is not what it must be.
+ */
+export function resolveOptions(
+  options: SocketPeerOptions,
+  runtime: Runtime,
+): ResolvedOptions {
+  const {
+    pairCode = randomPairCode(runtime),
+    url,
+    socket,
+    socketFallback = true,
+    reconnect = true,
+    reconnectDelay = 1000,
+    timeout = 10_000,
+    resumeTimeout = 120_000,
+    autoconnect = true,
+    highWaterMark = 1_048_576,
+    maxBufferedBytes = 67_108_864,
+    maxMessageBytes = 67_108_864,
+    rtcConfig,
+    wrtc: webrtc = runtime.webrtc,
+  } = options;
+  if (
+    typeof pairCode !== "string" || pairCode === "" ||
+    pairCode.length > MAX_PAIR_CODE_LENGTH
+  ) {
+    throw new TypeError(
+      `Cannot use this "pairCode": it must be a string of 1 to ` +
+        `${MAX_PAIR_CODE_LENGTH} characters`,
+    );
+  }
+  const numbers = {
+    reconnectDelay,
+    timeout,
+    resumeTimeout,
+    highWaterMark,
+    maxBufferedBytes,
+    maxMessageBytes,
+  };
+  for (const [name, value] of Object.entries(numbers)) {
+    if (!Number.isSafeInteger(value) || value < 0 || value > 0x7fffffff) {
+      throw new RangeError(
+        `Cannot use ${value} as "${name}": it must be a whole number from 0 ` +
+          `to 2147483647`,
+      );
+    }
+  }
+  if (webrtc && typeof webrtc.RTCPeerConnection !== "function") {
+    throw new TypeError(
+      `Cannot use this "wrtc": it must have an "RTCPeerConnection"`,
+    );
+  }
+  let openSocket: ResolvedOptions["openSocket"];
+  if (typeof socket === "function") openSocket = socket;
+  else if (socket) openSocket = () => socket;
+  else {
+    const address = socketUrl(url, runtime.pageUrl);
+    openSocket = () => runtime.openWebSocket(address);
+  }
+  return {
+    ...numbers,
+    pairCode,
+    openSocket,
+    socketFallback,
+    // A socket that was given is used up when it breaks.
+    reconnect: reconnect && (!socket || typeof socket === "function"),
+    autoconnect,
+    rtcConfig,
+    webrtc,
+  };
+}
+
+/**
+ * The address of the WebSocket.
+ *
+ * @throws {TypeError} If `url` is none of a server.
+ */
+export function socketUrl(
+  url: string | undefined,
+  pageUrl: string | undefined,
+): string {
+  const page = pageUrl?.startsWith("http") ? pageUrl : undefined;
+  let parsed: URL;
+  try {
+    parsed = new URL(url ?? (page ? "/" : "http://localhost"), page);
+  } catch (cause) {
+    throw notAnAddress(url, { cause });
+  }
+  parsed.protocol = parsed.protocol.replace(/^http/, "ws");
+  if (!/^wss?:$/.test(parsed.protocol)) throw notAnAddress(url);
+  if (parsed.pathname === "/") parsed.pathname = DEFAULT_PATH;
+  // A WebSocket's address may have no fragment.
+  parsed.hash = "";
+  return parsed.href;
+}
+
+function notAnAddress(
+  url: string | undefined,
+  options?: ErrorOptions,
+): TypeError {
+  return new TypeError(
+    `Cannot use "${url}" as "url": it must be the http(s) or ws(s) address ` +
+      `of a server`,
+    options,
+  );
+}
+
+// Crockford's base 32: no I, L, O or U to mistake, in speech or writing.
+const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
+
+/** A code of 80 random bits, in four groups of four characters. */
+export function randomPairCode(runtime: Runtime): string {
+  const characters = Array.from(
+    runtime.randomBytes(16),
+    (byte) => ALPHABET[byte & 31],
+  );
+  return characters.join("").replace(/(?!^)(?=(.{4})+$)/g, "-");
+}

@@ -1,0 +1,277 @@
+/**
+ * Which transport carries the session now: upgrade to the direct path,
+ * downgrade to the relay.
+ *
+ * Each peer chooses for what it sends, and takes packets from both. New
+ * packets take the direct path as soon as it is open; nothing is paused or
+ * sent again for that, as the session puts what arrives in order. When a
+ * transport breaks, what it had and was not acknowledged is sent again on the
+ * other.
+ *
+ * @module
+ */
+
+import { ACK_DELAY_MS } from "../protocol/limits.ts";
+import type { Cancel, Runtime } from "../runtime.ts";
+import type { Session } from "./session.ts";
+import type { DataChannel } from "./transports/data_channel.ts";
+import type { Transport } from "./transports/transport.ts";
+
+/** Which way packets leave; null for none. */
+export type PathKind = "relay" | "direct" | null;
+
+/**
+ * A data channel that acknowledges nothing for this many round trips is
+ * taken for dead: WebRTC's own timers take 5 to 30 seconds to say so.
+ */
+const SILENT_ROUND_TRIPS = 4;
+/** But at the least this long, in milliseconds: an ack may be delayed. */
+const MIN_SILENCE_MS = 200;
+/** How often a silent data channel is asked for a sign of life. */
+const PING_INTERVAL_MS = 1000;
+/**
+ * A timer that is later than this has slept with its page, and tells nothing
+ * about the other side. Timers of a hidden page are up to a second late.
+ */
+const FROZEN_MS = 2000;
+
+/** What a {@linkcode Path} reports. */
+export interface PathHandlers {
+  /** Packets leave another way from now on. */
+  changed(to: PathKind, from: PathKind): void;
+  /** The open data channel broke. */
+  directLost(): void;
+  /** The other peer acknowledged something. */
+  progress(): void;
+  /** The other peer breaks the protocol: the conversation cannot go on. */
+  failed(error: unknown): void;
+}
+
+/** Carries one session over the best of the transports that live. */
+export class Path {
+  readonly #session: Session;
+  readonly #runtime: Runtime;
+  readonly #handlers: PathHandlers;
+  #relay: Transport | null = null;
+  #direct: DataChannel | null = null;
+  /** The data channel is open but has gone silent. */
+  #directSilent = false;
+  #kind: PathKind = null;
+  #flushing = false;
+  /** What the last packet to acknowledge came on. */
+  #ackVia: Transport | null = null;
+  #closed = false;
+  #ackTimer: Cancel | null = null;
+  #silenceTimer: Cancel | null = null;
+
+  /** Carries nothing until a transport is given. */
+  constructor(session: Session, runtime: Runtime, handlers: PathHandlers) {
+    this.#session = session;
+    this.#runtime = runtime;
+    this.#handlers = handlers;
+  }
+
+  /** Which way packets leave now. */
+  get kind(): PathKind {
+    return this.#kind;
+  }
+
+  /** The relay reaches the other peer, over a new transport; or not. */
+  setRelay(relay: Transport | null): void {
+    this.#drop(this.#relay);
+    this.#relay = relay;
+    if (relay) this.#listen(relay);
+    this.#choose();
+  }
+
+  /** A data channel is open. */
+  setDirect(direct: DataChannel): void {
+    this.#drop(this.#direct);
+    this.#direct = direct;
+    this.#directSilent = false;
+    direct.onpong = () => this.#directAlive();
+    this.#listen(direct);
+    this.#choose();
+  }
+
+  /** The data channel was given up. */
+  dropDirect(direct: DataChannel): void {
+    if (this.#direct !== direct) return;
+    this.#drop(direct);
+    this.#direct = null;
+    this.#choose();
+  }
+
+  /** Sends what is queued, when the code that runs now is done. */
+  flush(): void {
+    if (this.#flushing || this.#kind === null) return;
+    this.#flushing = true;
+    this.#runtime.soon(() => {
+      this.#flushing = false;
+      this.#pump();
+    });
+  }
+
+  /** Acknowledges at once what has arrived, on every transport that lives. */
+  acknowledgeNow(): void {
+    this.#toAll(this.#session.ackPacket());
+  }
+
+  /** Tells the other peer, on every transport, that this one is gone. */
+  abort(): void {
+    this.#toAll(this.#session.abortPacket());
+  }
+
+  /** Closes the transports; nothing is reported afterwards. */
+  close(): void {
+    this.#closed = true;
+    this.#drop(this.#relay);
+    this.#drop(this.#direct);
+    this.#relay = this.#direct = null;
+    this.#kind = null;
+    this.#ackTimer?.();
+    this.#silenceTimer?.();
+  }
+
+  get #current(): Transport | null {
+    if (this.#direct && !(this.#directSilent && this.#relay)) {
+      return this.#direct;
+    }
+    return this.#relay;
+  }
+
+  #listen(transport: Transport): void {
+    transport.open({
+      packet: (packet) => this.#receive(packet, transport),
+      drain: () => this.#pump(),
+      close: () => {
+        if (transport === this.#relay) this.setRelay(null);
+        else {
+          this.dropDirect(transport as DataChannel);
+          this.#handlers.directLost();
+        }
+      },
+    });
+  }
+
+  #drop(transport: Transport | null): void {
+    if (!transport) return;
+    transport.close();
+    this.#session.carrierLost(transport);
+    if (this.#ackVia === transport) this.#ackVia = null;
+  }
+
+  #choose(): void {
+    const from = this.#kind;
+    const to = this.#current?.kind ?? null;
+    this.#kind = to;
+    if (to !== from) this.#handlers.changed(to, from);
+    if (this.#closed || !this.#current) return;
+    // The other side learns where to go on from, and what to let go of.
+    if (this.#session.received > 0) {
+      this.#current.send(this.#session.ackPacket());
+    }
+    this.#pump();
+  }
+
+  #pump(): void {
+    const transport = this.#current;
+    if (!transport) return;
+    const now = this.#runtime.now();
+    while (!transport.congested) {
+      const packet = this.#session.nextPacket(transport, now);
+      if (!packet) break;
+      transport.send(packet);
+    }
+    if (transport === this.#direct) this.#watchSilence();
+  }
+
+  #receive(packet: Uint8Array, transport: Transport): void {
+    const session = this.#session;
+    const before = session.bufferedBytes;
+    try {
+      session.receive(packet, this.#runtime.now());
+    } catch (error) {
+      if (!this.#closed) this.#handlers.failed(error);
+      return;
+    }
+    if (this.#closed) return;
+    if (session.bufferedBytes !== before) {
+      this.#handlers.progress();
+      this.flush();
+    }
+    if (!session.owesAck) return;
+    // Back the way it came: the other peer may have found this peer's own
+    // choice to be dead.
+    this.#ackVia = transport;
+    if (session.owesAckNow) this.#acknowledge();
+    else {
+      this.#ackTimer ??= this.#runtime.after(
+        ACK_DELAY_MS,
+        () => this.#acknowledge(),
+      );
+    }
+  }
+
+  #acknowledge(): void {
+    this.#ackTimer?.();
+    this.#ackTimer = null;
+    // A packet that left in the meantime carried it.
+    if (this.#session.owesAck) this.#ackVia?.send(this.#session.ackPacket());
+  }
+
+  #toAll(packet: Uint8Array): void {
+    this.#relay?.send(packet);
+    this.#direct?.send(packet);
+  }
+
+  #watchSilence(): void {
+    if (this.#silenceTimer || !this.#direct || this.#directSilent) return;
+    const since = this.#session.waitingSince(this.#direct);
+    // Without a relay there is nowhere else to send; a new one looks again.
+    if (since === undefined || !this.#relay) return;
+    const allowed = Math.max(
+      MIN_SILENCE_MS,
+      SILENT_ROUND_TRIPS * (this.#session.rtt ?? 0) + ACK_DELAY_MS,
+    );
+    const now = this.#runtime.now();
+    if (now - since >= allowed) this.#directGoneSilent(this.#direct);
+    else this.#watchAgainAfter(since + allowed - now);
+  }
+
+  #watchAgainAfter(delayMs: number): void {
+    const due = this.#runtime.now() + delayMs;
+    this.#silenceTimer = this.#runtime.after(delayMs, () => {
+      this.#silenceTimer = null;
+      // Acknowledgements that came while this page slept are read first.
+      const slept = this.#runtime.now() - due > FROZEN_MS;
+      if (slept) this.#watchAgainAfter(MIN_SILENCE_MS);
+      else this.#watchSilence();
+    });
+  }
+
+  #directGoneSilent(direct: DataChannel): void {
+    this.#directSilent = true;
+    this.#session.carrierLost(direct);
+    this.#choose();
+    this.#pingDirect(direct);
+  }
+
+  #pingDirect(direct: DataChannel): void {
+    if (this.#closed || this.#direct !== direct || !this.#directSilent) return;
+    direct.ping();
+    this.#silenceTimer?.();
+    this.#silenceTimer = this.#runtime.after(PING_INTERVAL_MS, () => {
+      this.#silenceTimer = null;
+      this.#pingDirect(direct);
+    });
+  }
+
+  #directAlive(): void {
+    if (!this.#directSilent) return;
+    this.#directSilent = false;
+    this.#silenceTimer?.();
+    this.#silenceTimer = null;
+    this.#choose();
+  }
+}

@@ -1,0 +1,443 @@
+/**
+ * One conversation's messages, whatever carries them: sequence numbers,
+ * acknowledgements, replay, duplicates, reassembly. Pure: no sockets, no
+ * timers, no globals.
+ *
+ * Messages are written into packets when they are queued, and a packet is
+ * kept until the other peer has acknowledged all of it. Sending it again is
+ * sending the same bytes with a newer acknowledgement in front.
+ *
+ * @module
+ */
+
+import { MessageTooLargeError, ProtocolError } from "../errors.ts";
+import {
+  ABORT,
+  ACK_PACKET_BYTES,
+  checkPacketSize,
+  FRAME_HEADER_BYTES,
+  FrameKind,
+  MAX_FRAME_BYTES,
+  PACKET_HEADER_BYTES,
+  readFrames,
+  readUint48,
+  writeFrameHeader,
+  writeUint48,
+} from "../protocol/frame.ts";
+import type { Frame } from "../protocol/frame.ts";
+import {
+  ACK_BYTES,
+  MAX_PACKET_BYTES,
+  WINDOW_BYTES,
+} from "../protocol/limits.ts";
+import {
+  decodeMessage,
+  type EncodedMessage,
+  type Message,
+  payloadBytes,
+  writeText,
+} from "../protocol/message.ts";
+
+/** A packet that the other peer has not acknowledged. */
+interface Segment {
+  readonly packet: Uint8Array;
+  /** Sequence number of its last frame. */
+  readonly last: number;
+  /** How many messages end in it. */
+  readonly messages: number;
+  /** What it was sent on; `null` when that broke, or before it is sent. */
+  carrier: unknown;
+  sentAt: number;
+  /** A packet sent twice tells nothing about the round trip (Karn). */
+  resent: boolean;
+}
+
+/** The parts of a message whose last frame has not come yet. */
+interface Assembly {
+  readonly kind: FrameKind;
+  bytes: Uint8Array;
+  length: number;
+}
+
+/** What a session reports, during {@linkcode Session.receive}. */
+export interface SessionHandlers {
+  /** The next message of the other peer. */
+  message(message: Message): void;
+  /**
+   * The other peer has ended the conversation; nothing follows. `aborted` is
+   * true where it did not wait for what is still under way.
+   */
+  ended(aborted: boolean): void;
+}
+
+/** One conversation's messages, in both directions. */
+export class Session {
+  readonly #handlers: SessionHandlers;
+  readonly #maxMessageBytes: number;
+
+  // Sending. A packet moves from #open to #queued to #inFlight.
+  #open: Uint8Array | null = null;
+  #openBytes = PACKET_HEADER_BYTES;
+  #openMessages = 0;
+  #openFirst = 1;
+  #nextSequence = 1;
+  #queued: Segment[] = [];
+  #inFlight: Segment[] = [];
+  #resend: Segment[] = [];
+  #inFlightBytes = 0;
+  #heldBytes = 0;
+  #unacknowledged = 0;
+  #lastSent = 0;
+  #acknowledged = 0;
+  #progressAt = 0;
+  #rtt: number | undefined;
+
+  // Receiving.
+  #received = 0;
+  readonly #early = new Map<number, Uint8Array>();
+  #earlyBytes = 0;
+  #assembly: Assembly | null = null;
+  #bytesToAck = 0;
+  #remoteEnded = false;
+  #deaf = false;
+  #closed = false;
+
+  /** Starts a conversation whose first frames are numbered 1. */
+  constructor(handlers: SessionHandlers, maxMessageBytes: number) {
+    this.#handlers = handlers;
+    this.#maxMessageBytes = maxMessageBytes;
+  }
+
+  /** Bytes that the other peer has not acknowledged, sent or not. */
+  get bufferedBytes(): number {
+    return this.#heldBytes + this.#openBytes - PACKET_HEADER_BYTES;
+  }
+
+  /** Messages that the other peer has not acknowledged. */
+  get unacknowledged(): number {
+    return this.#unacknowledged;
+  }
+
+  /** The last frame of the other peer that has arrived; 0 for none. */
+  get received(): number {
+    return this.#received;
+  }
+
+  /** Whether everything queued has been acknowledged. */
+  get idle(): boolean {
+    return this.bufferedBytes === 0;
+  }
+
+  /** Whether the other peer has sent anything that was not acknowledged. */
+  get owesAck(): boolean {
+    return this.#bytesToAck > 0;
+  }
+
+  /** Whether so much came that it must be acknowledged without waiting. */
+  get owesAckNow(): boolean {
+    return this.#bytesToAck >= ACK_BYTES;
+  }
+
+  /** Smoothed round trip in milliseconds, once one was measured. */
+  get rtt(): number | undefined {
+    return this.#rtt;
+  }
+
+  /** Queues a message. Its bytes are copied. */
+  queue({ kind, payload }: EncodedMessage): void {
+    this.#unacknowledged++;
+    if (typeof payload === "string") {
+      // Three bytes per UTF-16 unit are the most that UTF-8 takes.
+      const most = payload.length * 3;
+      if (most <= MAX_FRAME_BYTES) {
+        const packet = this.#openWithRoomFor(most);
+        const start = this.#openBytes + FRAME_HEADER_BYTES;
+        const length = writeText(payload, packet, start);
+        this.#closeFrame(packet, kind, false, length);
+        return;
+      }
+    }
+    const bytes = payloadBytes(payload);
+    let offset = 0;
+    do {
+      const length = Math.min(bytes.length - offset, MAX_FRAME_BYTES);
+      const packet = this.#openWithRoomFor(length);
+      const start = this.#openBytes + FRAME_HEADER_BYTES;
+      packet.set(bytes.subarray(offset, offset + length), start);
+      offset += length;
+      this.#closeFrame(packet, kind, offset < bytes.length, length);
+    } while (offset < bytes.length);
+  }
+
+  /**
+   * From now on, what the other peer sends is neither reported nor
+   * acknowledged, except that it has ended the conversation too.
+   */
+  stopReceiving(): void {
+    this.#deaf = true;
+  }
+
+  /** Queues the end of the conversation, after everything queued before. */
+  end(): void {
+    const packet = this.#openWithRoomFor(0);
+    this.#closeFrame(packet, FrameKind.END, false, 0);
+    this.#openMessages--;
+  }
+
+  /**
+   * The next packet to send on `carrier`, if the window has room for one.
+   * What a broken carrier had is first, and in its old order.
+   *
+   * The packet is written again when it is sent again: a transport copies it.
+   */
+  nextPacket(carrier: unknown, now: number): Uint8Array | null {
+    for (let lost; (lost = this.#resend.shift());) {
+      if (lost.last <= this.#acknowledged) continue;
+      lost.resent = true;
+      return this.#departing(lost, carrier, now);
+    }
+    if (this.#queued.length === 0) {
+      if (this.#openBytes === PACKET_HEADER_BYTES) return null;
+      // While the window is full the open packet goes on filling.
+      if (!this.#windowTakes(this.#openBytes)) return null;
+      this.#sealOpen();
+    }
+    const segment = this.#queued[0];
+    if (!this.#windowTakes(segment.packet.length)) return null;
+    this.#queued.shift();
+    // With nothing in flight there is nothing an ack is overdue for.
+    if (this.#inFlight.length === 0) this.#progressAt = now;
+    this.#inFlight.push(segment);
+    this.#inFlightBytes += segment.packet.length;
+    this.#lastSent = segment.last;
+    return this.#departing(segment, carrier, now);
+  }
+
+  /** A packet that acknowledges everything received so far. */
+  ackPacket(): Uint8Array {
+    const packet = new Uint8Array(ACK_PACKET_BYTES);
+    this.#writeAck(packet);
+    return packet;
+  }
+
+  /** A packet that ends the conversation without waiting for anything. */
+  abortPacket(): Uint8Array {
+    const packet = new Uint8Array(PACKET_HEADER_BYTES);
+    this.#writeAck(packet);
+    writeUint48(packet, ACK_PACKET_BYTES, ABORT);
+    return packet;
+  }
+
+  /** A carrier broke: what it had and was not acknowledged is sent again. */
+  carrierLost(carrier: unknown): void {
+    for (const segment of this.#inFlight) {
+      if (segment.carrier === carrier) segment.carrier = null;
+    }
+    this.#resend = this.#inFlight.filter((segment) => segment.carrier === null);
+  }
+
+  /**
+   * Since when `carrier` has been waiting for an acknowledgement with none
+   * coming at all; undefined if it is not waiting.
+   */
+  waitingSince(carrier: unknown): number | undefined {
+    const oldest = this.#inFlight.find((segment) =>
+      segment.carrier === carrier
+    );
+    return oldest && Math.max(oldest.sentAt, this.#progressAt);
+  }
+
+  /**
+   * Takes an acknowledgement that came outside a packet, when resuming.
+   *
+   * @throws {ProtocolError} If it is for frames that were never sent.
+   */
+  acknowledge(sequence: number, now: number): void {
+    if (sequence > this.#lastSent) {
+      throw new ProtocolError(
+        `Cannot take an acknowledgement of frame ${sequence}: ` +
+          `frame ${this.#lastSent} is the last that was sent`,
+      );
+    }
+    if (sequence <= this.#acknowledged) return;
+    this.#acknowledged = sequence;
+    this.#progressAt = now;
+    let count = 0;
+    for (const segment of this.#inFlight) {
+      if (segment.last > sequence) break;
+      count++;
+      this.#inFlightBytes -= segment.packet.length;
+      this.#heldBytes -= segment.packet.length;
+      this.#unacknowledged -= segment.messages;
+      if (!segment.resent) {
+        const sample = now - segment.sentAt;
+        this.#rtt = this.#rtt === undefined
+          ? sample
+          : this.#rtt + (sample - this.#rtt) / 8;
+      }
+    }
+    this.#inFlight.splice(0, count);
+  }
+
+  /**
+   * Takes a packet of the other peer, and reports the messages that it
+   * completes before it returns.
+   *
+   * @throws {SocketPeerError} If the other peer breaks the protocol or a
+   * limit: the conversation cannot go on.
+   */
+  receive(packet: Uint8Array, now: number): void {
+    if (this.#closed) return;
+    checkPacketSize(packet);
+    this.acknowledge(readUint48(packet, 0), now);
+    if (packet.length === ACK_PACKET_BYTES) return;
+    const first = readUint48(packet, ACK_PACKET_BYTES);
+    if (first === ABORT) {
+      this.#remoteEnded = true;
+      this.#handlers.ended(true);
+      return;
+    }
+    // A duplicate counts too: its sender has missed the acknowledgement.
+    this.#bytesToAck += packet.length;
+    if (first > this.#received + 1) {
+      this.#holdEarly(packet, first);
+      return;
+    }
+    this.#deliver(packet, first);
+    for (let next; (next = this.#early.get(this.#received + 1));) {
+      this.#early.delete(this.#received + 1);
+      this.#earlyBytes -= next.length;
+      this.#deliver(next, this.#received + 1);
+    }
+  }
+
+  /** Reports nothing more, even in the middle of a packet. */
+  close(): void {
+    this.#closed = true;
+    this.#early.clear();
+    this.#assembly = null;
+  }
+
+  #windowTakes(bytes: number): boolean {
+    return this.#inFlightBytes + bytes <= WINDOW_BYTES;
+  }
+
+  #openWithRoomFor(payloadBytes: number): Uint8Array {
+    const frameBytes = FRAME_HEADER_BYTES + payloadBytes;
+    if (this.#openBytes + frameBytes > MAX_PACKET_BYTES) this.#sealOpen();
+    return this.#open ??= new Uint8Array(MAX_PACKET_BYTES);
+  }
+
+  #closeFrame(
+    packet: Uint8Array,
+    kind: FrameKind,
+    more: boolean,
+    length: number,
+  ): void {
+    writeFrameHeader(packet, this.#openBytes, kind, more, length);
+    this.#openBytes += FRAME_HEADER_BYTES + length;
+    this.#nextSequence++;
+    if (!more) this.#openMessages++;
+  }
+
+  #sealOpen(): void {
+    const packet = this.#open!.slice(0, this.#openBytes);
+    writeUint48(packet, ACK_PACKET_BYTES, this.#openFirst);
+    this.#queued.push({
+      packet,
+      last: this.#nextSequence - 1,
+      messages: this.#openMessages,
+      carrier: null,
+      sentAt: 0,
+      resent: false,
+    });
+    this.#heldBytes += packet.length;
+    this.#openBytes = PACKET_HEADER_BYTES;
+    this.#openMessages = 0;
+    this.#openFirst = this.#nextSequence;
+  }
+
+  #departing(segment: Segment, carrier: unknown, now: number): Uint8Array {
+    segment.carrier = carrier;
+    segment.sentAt = now;
+    this.#writeAck(segment.packet);
+    return segment.packet;
+  }
+
+  #writeAck(packet: Uint8Array): void {
+    writeUint48(packet, 0, this.#received);
+    this.#bytesToAck = 0;
+  }
+
+  #holdEarly(packet: Uint8Array, first: number): void {
+    if (this.#early.has(first)) return;
+    // An honest sender has no more than its window in flight, and a frame
+    // takes three bytes at least.
+    this.#earlyBytes += packet.length;
+    if (
+      this.#earlyBytes > WINDOW_BYTES || first - this.#received > WINDOW_BYTES
+    ) {
+      throw new ProtocolError(
+        `Cannot hold frame ${first} as frame ${this.#received + 1} is ` +
+          `missing and more than the window of ${WINDOW_BYTES} bytes is held`,
+      );
+    }
+    this.#early.set(first, packet);
+  }
+
+  #deliver(packet: Uint8Array, first: number): void {
+    let sequence = first;
+    for (const frame of readFrames(packet)) {
+      const duplicate = sequence++ <= this.#received;
+      if (duplicate || this.#remoteEnded || this.#closed) continue;
+      if (this.#deaf && frame.kind !== FrameKind.END) continue;
+      this.#received++;
+      this.#accept(frame);
+    }
+  }
+
+  #accept({ kind, more, payload }: Frame): void {
+    if (kind === FrameKind.END) {
+      this.#remoteEnded = true;
+      this.#handlers.ended(false);
+      return;
+    }
+    if (payload.length > this.#maxMessageBytes) this.#refuse(payload.length);
+    if (!more && this.#assembly === null) {
+      this.#handlers.message(decodeMessage(kind, payload));
+      return;
+    }
+    const assembly = this.#assembly ??= {
+      kind,
+      bytes: new Uint8Array(2 * payload.length),
+      length: 0,
+    };
+    if (assembly.kind !== kind) {
+      throw new ProtocolError(
+        `Cannot continue a message of kind ${assembly.kind} with a frame of ` +
+          `kind ${kind}`,
+      );
+    }
+    const length = assembly.length + payload.length;
+    if (length > this.#maxMessageBytes) this.#refuse(length);
+    if (length > assembly.bytes.length) {
+      // Doubling copies each byte about once more, and a sender that splits
+      // into tiny frames costs no more memory than its bytes.
+      const grown = new Uint8Array(
+        Math.min(2 * length, this.#maxMessageBytes),
+      );
+      grown.set(assembly.bytes.subarray(0, assembly.length));
+      assembly.bytes = grown;
+    }
+    assembly.bytes.set(payload, assembly.length);
+    assembly.length = length;
+    if (more) return;
+    this.#assembly = null;
+    const whole = assembly.bytes.subarray(0, length);
+    this.#handlers.message(decodeMessage(kind, whole));
+  }
+
+  #refuse(bytes: number): never {
+    throw new MessageTooLargeError(bytes, this.#maxMessageBytes);
+  }
+}

@@ -1,0 +1,221 @@
+/**
+ * The WebSocket to the server: dials it, pairs, answers heartbeats, and dials
+ * again when told to. It carries control messages; packets on the same socket
+ * belong to the relay transport.
+ *
+ * @module
+ */
+
+import { SocketPeerError } from "../errors.ts";
+import { closeRule, LEAVE } from "../protocol/close_code.ts";
+import {
+  type ControlMessage,
+  encodeControl,
+  type PairRequest,
+  parseControl,
+} from "../protocol/control.ts";
+import type { Cancel, Runtime, WebSocketLike } from "../runtime.ts";
+import { backoffDelay } from "./backoff.ts";
+
+/** How a connection, or an attempt at one, ended. */
+export interface SignalingEnd {
+  /** The close code, or undefined where the attempt took too long. */
+  readonly closeCode: number | undefined;
+  readonly error: SocketPeerError;
+  /** Whether the server had accepted this peer on it. */
+  readonly accepted: boolean;
+  /** Whether dialing again may help. */
+  readonly retryable: boolean;
+}
+
+/** What a {@linkcode Signaling} needs and reports. */
+export interface SignalingOptions {
+  readonly runtime: Runtime;
+  /** A new WebSocket for each attempt. */
+  openSocket(): WebSocketLike | Promise<WebSocketLike>;
+  /** What to ask the server for, at each attempt. */
+  pairRequest(): PairRequest;
+  /** Longest time from dialing until the server accepts, in ms; 0: no limit. */
+  readonly timeoutMs: number;
+  /** Base of the backoff. */
+  readonly reconnectDelayMs: number;
+  /** A message from the server, or through it from the other peer. */
+  message(message: ControlMessage, socket: WebSocketLike): void;
+  /** Something that is not a control message arrived; it was dropped. */
+  malformed(error: SocketPeerError): void;
+  /** The connection, or the attempt, is over. */
+  ended(end: SignalingEnd): void;
+}
+
+/** A heartbeat that is late by more than this many intervals is missed. */
+const MISSED_INTERVALS = 2;
+
+/** Keeps one peer joined at the server. */
+export class Signaling {
+  readonly #options: SignalingOptions;
+  #socket: WebSocketLike | null = null;
+  /** Counts the dials: what an older one brings is dropped. */
+  #dials = 0;
+  #attempt = 0;
+  #accepted = false;
+  #heardAt = 0;
+  #deadline: Cancel | null = null;
+  #heartbeat: Cancel | null = null;
+  #redial: Cancel | null = null;
+
+  /** Dials when told to. */
+  constructor(options: SignalingOptions) {
+    this.#options = options;
+  }
+
+  /** Whether the server has accepted this peer on a socket that is open. */
+  get accepted(): boolean {
+    return this.#accepted;
+  }
+
+  /** Dials now. */
+  async dial(): Promise<void> {
+    this.#drop();
+    const { runtime, timeoutMs, openSocket } = this.#options;
+    const dial = ++this.#dials;
+    if (timeoutMs > 0) {
+      this.#deadline = runtime.after(timeoutMs, () => {
+        this.#end(
+          undefined,
+          `the server did not accept within ${timeoutMs} ms`,
+        );
+      });
+    }
+    let socket: WebSocketLike;
+    try {
+      socket = await openSocket();
+    } catch (cause) {
+      if (dial === this.#dials) this.#end(0, String(cause), { cause });
+      return;
+    }
+    if (dial !== this.#dials) {
+      socket.close();
+      return;
+    }
+    this.#socket = socket;
+    socket.binaryType = "arraybuffer";
+    socket.addEventListener("message", this.#onMessage);
+    socket.addEventListener("close", this.#onClose);
+    // The `close` that follows is enough, but npm's ws throws where nobody
+    // listens.
+    socket.addEventListener("error", ignore);
+    if (socket.readyState === 1) this.#pair();
+    else if (socket.readyState > 1) this.#onClose({ code: 0, reason: "" });
+    else socket.addEventListener("open", this.#pair);
+  }
+
+  /** Gives up the present attempt, and dials after the backoff's delay. */
+  dialLater(): void {
+    const { runtime, reconnectDelayMs } = this.#options;
+    this.#dials++;
+    this.#drop();
+    const random = runtime.random();
+    const delayMs = backoffDelay(this.#attempt++, reconnectDelayMs, random);
+    this.#redial = runtime.after(delayMs, () => this.dial());
+  }
+
+  /** Sends a control message, if the server has accepted this peer. */
+  send(message: ControlMessage): void {
+    if (this.#accepted) this.#socket?.send(encodeControl(message));
+  }
+
+  /** Closes the socket, telling the server that the conversation is over. */
+  leave(): void {
+    this.#dials++;
+    this.#drop(LEAVE);
+  }
+
+  readonly #pair = (): void => {
+    const data = this.#options.pairRequest();
+    this.#socket?.send(encodeControl({ type: "pair", data }));
+  };
+
+  readonly #onMessage = ({ data }: { data: unknown }): void => {
+    this.#heardAt = this.#options.runtime.now();
+    if (typeof data !== "string") return;
+    let message: ControlMessage;
+    try {
+      message = parseControl(data);
+    } catch (error) {
+      this.#options.malformed(error as SocketPeerError);
+      return;
+    }
+    const { type } = message;
+    if (type === "ping") {
+      this.#socket?.send(encodeControl({ type: "pong" }));
+      this.#expectHeartbeat(message.data.interval);
+      return;
+    }
+    if (type === "peer.waiting" || type === "peer.found") {
+      this.#accepted = true;
+      this.#attempt = 0;
+      this.#deadline?.();
+    }
+    this.#options.message(message, this.#socket!);
+  };
+
+  readonly #onClose = (
+    { code, reason }: { code: number; reason: string },
+  ): void => {
+    const why = reason ||
+      (this.#accepted
+        ? "the connection to the server broke"
+        : "the server could not be reached, or refused the connection");
+    this.#end(code, why);
+  };
+
+  #end(
+    closeCode: number | undefined,
+    why: string,
+    options?: ErrorOptions,
+  ): void {
+    const accepted = this.#accepted;
+    this.#drop();
+    this.#dials++;
+    const { code, retryable } = closeRule(closeCode ?? 0);
+    const error = new SocketPeerError(
+      code,
+      `Cannot stay connected to the server as ${why} (close code ` +
+        `${closeCode ?? "none"})`,
+      options,
+    );
+    this.#options.ended({ closeCode, error, accepted, retryable });
+  }
+
+  #expectHeartbeat(intervalMs: number): void {
+    const { runtime } = this.#options;
+    const allowedMs = MISSED_INTERVALS * intervalMs;
+    this.#heartbeat?.();
+    const due = runtime.now() + allowedMs;
+    this.#heartbeat = runtime.after(allowedMs, () => {
+      const silentMs = runtime.now() - this.#heardAt;
+      const slept = runtime.now() - due > intervalMs;
+      // What came while this page slept is read first, and packets are a
+      // sign of life too.
+      if (slept || silentMs < allowedMs) this.#expectHeartbeat(intervalMs);
+      else this.#end(0, `the server was silent for ${silentMs} ms`);
+    });
+  }
+
+  /** Lets go of the socket, whose closing may take minutes on a dead path. */
+  #drop(code?: number): void {
+    const socket = this.#socket;
+    this.#socket = null;
+    this.#accepted = false;
+    this.#deadline?.();
+    this.#heartbeat?.();
+    this.#redial?.();
+    if (!socket) return;
+    socket.removeEventListener("open", this.#pair);
+    socket.removeEventListener("message", this.#onMessage);
+    socket.removeEventListener("close", this.#onClose);
+    if (socket.readyState < 2) socket.close(code);
+  }
+}
+
+function ignore(): void {}

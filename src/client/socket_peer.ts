@@ -1,0 +1,205 @@
+/**
+ * SocketPeer: what the user sees of a peer.
+ *
+ * @module
+ */
+
+import { PeerClosedError } from "../errors.ts";
+import type { JsonValue } from "../protocol/message.ts";
+import { type Cancel, type Runtime, systemRuntime } from "../runtime.ts";
+import { Conversation } from "./conversation.ts";
+import { Emitter } from "./emitter.ts";
+import type { CloseInfo, SocketPeerEvents } from "./events.ts";
+import {
+  type ResolvedOptions,
+  resolveOptions,
+  type SocketPeerOptions,
+} from "./options.ts";
+import type { PathKind } from "./path.ts";
+
+/** What `send()` takes: text, bytes, or any other JSON value. */
+export type Sendable =
+  | string
+  | ArrayBuffer
+  | ArrayBufferView
+  | Blob
+  | JsonValue;
+
+/**
+ * A message pipe to exactly one other peer: whoever else knows the same pair
+ * code.
+ *
+ * It begins over the server's relay, is upgraded to a WebRTC data channel in
+ * the background, goes back to the relay where that breaks, and reconnects by
+ * itself. Every message that {@linkcode SocketPeer.send} accepts reaches the
+ * other peer's `data` event once and in order for as long as the conversation
+ * lasts; when it ends, `close` tells how many were not acknowledged.
+ *
+ * @example Say hello
+ * ```ts ignore
+ * import { SocketPeer } from "@socketpeer/socketpeer/client";
+ *
+ * const peer = new SocketPeer({ pairCode: "yolo", url: "http://localhost:3000" });
+ * peer.on("connect", () => peer.send("hello"));
+ * peer.on("data", (message) => console.log(message));
+ * ```
+ */
+export class SocketPeer extends Emitter<SocketPeerEvents> {
+  readonly #options: ResolvedOptions;
+  readonly #runtime: Runtime;
+  #conversation: Conversation;
+  /** A closed conversation that lingers until its messages are delivered. */
+  #lingering: Conversation | null = null;
+  #closed = false;
+  #unwatchPage: Cancel | null = null;
+
+  /**
+   * Creates a peer, which connects by itself unless `autoconnect` is `false`.
+   *
+   * @param options Who pairs with whom, where, and how.
+   * @param runtime The platform; tests drive the clock and the network here.
+   * @throws {TypeError | RangeError} If an option is not what it must be.
+   */
+  constructor(
+    options: SocketPeerOptions = {},
+    runtime: Runtime = systemRuntime(),
+  ) {
+    super();
+    this.#options = resolveOptions(options, runtime);
+    this.#runtime = runtime;
+    this.#conversation = this.#newConversation();
+    if (this.#options.autoconnect) {
+      runtime.soon(() => {
+        if (!this.#closed) this.connect();
+      });
+    }
+  }
+
+  /** The code that the two peers share. */
+  get pairCode(): string {
+    return this.#options.pairCode;
+  }
+
+  /** Whether a path joins the two peers now. */
+  get connected(): boolean {
+    return this.#conversation.state === "connected";
+  }
+
+  /** Which way messages leave now: null where there is none. */
+  get path(): PathKind {
+    return this.#conversation.path;
+  }
+
+  /**
+   * Bytes that `send()` accepted and the other peer has not acknowledged,
+   * with what it takes to carry them.
+   */
+  get bufferedAmount(): number {
+    return this.#conversation.bufferedBytes;
+  }
+
+  /**
+   * Connects, unless that is under way. After `close()` it begins anew, and
+   * while a lost connection waits for its next attempt it makes that at once.
+   */
+  connect(): void {
+    if (this.#closed) {
+      this.#closed = false;
+      this.#conversation = this.#newConversation();
+    }
+    this.#unwatchPage?.();
+    this.#unwatchPage = this.#runtime.onPageHide(() => this.#pageHidden());
+    // While the last one lingers the server would take this for a third peer.
+    if (!this.#lingering) this.#conversation.connect();
+  }
+
+  /**
+   * Sends one message to the other peer, or keeps it until there is one.
+   *
+   * It arrives as the kind it was sent as: text as a string; bytes, of an
+   * ArrayBuffer, a view of one or a Blob, as a Uint8Array; any other value as
+   * what JSON makes of it. Messages sent in one turn travel together.
+   *
+   * @param data The message. Bytes are copied, so a buffer may be used again.
+   * @returns `false` while more than `highWaterMark` bytes wait: pause until
+   * `drain`.
+   * @throws {TypeError} If it is nothing that can be sent.
+   * @throws {MessageTooLargeError} If it is larger than a peer takes.
+   * @throws {SendQueueFullError} If the queue has no room for it.
+   * @throws {PeerClosedError} After `close()`.
+   */
+  send(data: Sendable): boolean {
+    if (this.#closed) throw new PeerClosedError();
+    return this.#conversation.send(data);
+  }
+
+  /**
+   * Ends the conversation, or the wait for one. What was sent is delivered
+   * first, for at most 5 seconds; then `close` is emitted.
+   */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#lingering ??= this.#conversation;
+    this.#conversation.close();
+  }
+
+  /** Ends the conversation at once, and waits for no delivery. */
+  destroy(): void {
+    this.#closed = true;
+    this.#lingering?.destroy();
+    this.#conversation.destroy();
+  }
+
+  #newConversation(): Conversation {
+    const conversation: Conversation = new Conversation(
+      this.#options,
+      this.#runtime,
+      {
+        emit: (event, ...args) => this.#dispatch(event, ...args),
+        ended: (info) => this.#conversationEnded(conversation, info),
+      },
+    );
+    return conversation;
+  }
+
+  #conversationEnded(conversation: Conversation, info: CloseInfo): void {
+    if (conversation === this.#lingering) this.#lingering = null;
+    if (conversation === this.#conversation && !this.#closed) {
+      const { reason } = info;
+      const another = reason === "remote" || reason === "replaced" ||
+        reason === "away";
+      if (another && this.#options.reconnect) {
+        this.#conversation = this.#newConversation();
+      } else {
+        this.#closed = true;
+      }
+    }
+    this.#dispatch("close", info);
+    // Unless a listener closed it, or `connect()` was not called again.
+    if (!this.#closed) this.connect();
+    else this.#unwatchPage?.();
+  }
+
+  /** A listener that throws must not stop what it was called from. */
+  #dispatch<Name extends keyof SocketPeerEvents>(
+    event: Name,
+    ...args: SocketPeerEvents[Name]
+  ): void {
+    try {
+      this.emit(event, ...args);
+    } catch (error) {
+      this.#runtime.soon(() => {
+        throw error;
+      });
+    }
+  }
+
+  /** A page that is left tells the other peer, rather than going silent. */
+  #pageHidden(): void {
+    if (this.#closed) return;
+    this.destroy();
+    // Kept in the back-forward cache, it may be shown again.
+    this.#unwatchPage = this.#runtime.onPageShow(() => this.connect());
+  }
+}

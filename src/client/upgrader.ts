@@ -1,0 +1,204 @@
+/**
+ * The attempts to upgrade: one negotiation after another until a data channel
+ * opens, and again when it breaks.
+ *
+ * @module
+ */
+
+import { SocketPeerError } from "../errors.ts";
+import type { ControlMessage, RtcSignal } from "../protocol/control.ts";
+import type { Cancel, RtcConfiguration, Runtime, WebRtc } from "../runtime.ts";
+import { backoffDelay } from "./backoff.ts";
+import { Negotiation } from "./negotiation.ts";
+import { DataChannel } from "./transports/data_channel.ts";
+
+/** How long an attempt, or an ICE restart, may take. */
+const UPGRADE_TIMEOUT_MS = 15_000;
+/** Base of the backoff between attempts. */
+const RETRY_DELAY_MS = 1000;
+
+/** What an {@linkcode Upgrader} needs and reports. */
+export interface UpgraderOptions {
+  readonly runtime: Runtime;
+  readonly webrtc: WebRtc;
+  readonly config: RtcConfiguration | undefined;
+  /** Whether this side makes the offers. */
+  readonly initiator: boolean;
+  /** Whether this side yields where two offers cross. */
+  readonly polite: boolean;
+  /** Takes a message to the other peer. */
+  signal(message: ControlMessage): void;
+  /** An attempt begins. */
+  attempt(): void;
+  /** A data channel is open. */
+  opened(channel: DataChannel): void;
+  /** The open channel was given up; its transport reports nothing more. */
+  lost(channel: DataChannel): void;
+  /** An attempt failed; another will follow. */
+  failed(error: SocketPeerError): void;
+}
+
+/** Opens data channels for one conversation. */
+export class Upgrader {
+  readonly #options: UpgraderOptions;
+  #negotiation: Negotiation | null = null;
+  #generation = 0;
+  #attempts = 0;
+  #channel: DataChannel | null = null;
+  #signalingReady = false;
+  #closed = false;
+  #deadline: Cancel | null = null;
+  #retry: Cancel | null = null;
+
+  /** Waits for {@linkcode Upgrader.signalingReady}. */
+  constructor(options: UpgraderOptions) {
+    this.#options = options;
+  }
+
+  /** Signals reach the other peer from now on, at first or again. */
+  signalingReady(): void {
+    this.#signalingReady = true;
+    // What was sent before may not have arrived.
+    if (!this.#channel) this.#askForOffer();
+  }
+
+  /** Signals reach nobody for now. */
+  signalingLost(): void {
+    this.#signalingReady = false;
+  }
+
+  /** Takes a message of the other peer. */
+  receive(message: ControlMessage): void {
+    if (this.#closed) return;
+    if (message.type === "rtc.connect") {
+      // The other peer lost a connection that this side may think is open.
+      const stale = message.data.generation < this.#generation;
+      if (this.#options.initiator && !stale) this.#start(this.#generation + 1);
+    } else if (message.type === "rtc.signal") {
+      this.#receiveSignal(message.data);
+    }
+  }
+
+  /** The open channel broke, or was given up. */
+  channelLost(): void {
+    this.#discard();
+    this.#retryLater();
+  }
+
+  /** Ends all attempts and closes the connection. */
+  close(): void {
+    this.#closed = true;
+    this.#discard();
+    this.#retry?.();
+  }
+
+  #receiveSignal(signal: RtcSignal): void {
+    if (signal.generation < this.#generation) return;
+    if (signal.generation > this.#generation) {
+      // Only an offer can begin a connection; a candidate that comes without
+      // one belongs to an offer that was lost.
+      if (signal.description?.type !== "offer") return;
+      this.#start(signal.generation, true);
+    }
+    this.#negotiation?.receive(signal);
+  }
+
+  /** Makes the initiator offer, whichever side notices that it should. */
+  #askForOffer(): void {
+    // Without signaling it waits for `signalingReady()`.
+    if (!this.#signalingReady) return;
+    const { initiator, signal } = this.#options;
+    if (initiator) this.#start(this.#generation + 1);
+    else if (this.#generation > 0) {
+      const generation = this.#generation;
+      signal({ type: "rtc.connect", data: { generation } });
+    }
+  }
+
+  #start(generation: number, answer = false): void {
+    this.#discard();
+    this.#retry?.();
+    this.#generation = generation;
+    const { webrtc, config, polite, runtime } = this.#options;
+    this.#options.attempt();
+    if (this.#closed) return;
+    this.#deadline = runtime.after(
+      UPGRADE_TIMEOUT_MS,
+      () =>
+        this.#fail(`no data channel opened within ${UPGRADE_TIMEOUT_MS} ms`),
+    );
+    try {
+      this.#negotiation = new Negotiation({
+        webrtc,
+        config,
+        polite,
+        answer,
+        generation,
+        signal: (data) => this.#options.signal({ type: "rtc.signal", data }),
+        open: (channel) => this.#opened(new DataChannel(channel)),
+        fail: (cause) => this.#fail(String(cause), { cause }),
+        state: (state) => this.#stateChanged(state),
+      });
+    } catch (cause) {
+      this.#fail(String(cause), { cause });
+    }
+  }
+
+  #opened(channel: DataChannel): void {
+    this.#deadline?.();
+    this.#channel = channel;
+    this.#attempts = 0;
+    this.#options.opened(channel);
+  }
+
+  #stateChanged(state: string): void {
+    if (state === "connected") {
+      if (this.#channel) this.#deadline?.();
+    } else if (state === "failed") {
+      if (!this.#channel) this.#fail("no network path was found");
+      else this.#restartIce();
+    }
+  }
+
+  #restartIce(): void {
+    this.#deadline?.();
+    this.#deadline = this.#options.runtime.after(
+      UPGRADE_TIMEOUT_MS,
+      () => this.#fail("the network path was lost and none was found"),
+    );
+    this.#negotiation?.restartIce();
+  }
+
+  #fail(why: string, options?: ErrorOptions): void {
+    this.#discard();
+    this.#options.failed(
+      new SocketPeerError(
+        "UPGRADE",
+        `Cannot open a data channel as ${why}: it is tried again, and ` +
+          `messages travel over the relay meanwhile`,
+        options,
+      ),
+    );
+    this.#retryLater();
+  }
+
+  #retryLater(): void {
+    if (this.#closed) return;
+    const { runtime } = this.#options;
+    this.#retry?.();
+    this.#retry = runtime.after(
+      backoffDelay(this.#attempts++, RETRY_DELAY_MS, runtime.random()),
+      () => this.#askForOffer(),
+    );
+  }
+
+  #discard(): void {
+    this.#deadline?.();
+    const channel = this.#channel;
+    this.#channel = null;
+    channel?.close();
+    this.#negotiation?.close();
+    this.#negotiation = null;
+    if (channel) this.#options.lost(channel);
+  }
+}
