@@ -1,0 +1,25 @@
+/**
+ * What the server needs of an accepted WebSocket, whatever it stands on.
+ *
+ * @module
+ */
+
+/** An accepted WebSocket that is open. */
+export interface ServerSocket {
+  /** Bytes that wait to be sent. */
+  readonly bufferedAmount: number;
+  /** Sends a text or binary message; does nothing once it is closing. */
+  send(data: string | ArrayBuffer): void;
+  /** Starts the closing handshake; does nothing once it is closing. */
+  close(code: number, reason: string): void;
+}
+
+/** What a {@linkcode ServerSocket} reports. */
+export interface ServerSocketHandlers {
+  /** A text message. */
+  text(text: string): void;
+  /** A binary message, as it came. */
+  binary(bytes: ArrayBuffer): void;
+  /** It is closed; may be reported more than once. */
+  close(code: number): void;
+}

@@ -1,0 +1,141 @@
+/**
+ * SocketPeerServer: pairs peers by code, carries their signaling, and relays
+ * their packets while they have no data channel.
+ *
+ * @module
+ */
+
+import { after } from "../runtime.ts";
+import { type ListeningServer, serve, upgrade } from "./adapters/deno.ts";
+import { Connection } from "./connection.ts";
+import {
+  type ResolvedServerOptions,
+  resolveServerOptions,
+  type SocketPeerServerOptions,
+} from "./options.ts";
+import { PairRegistry } from "./pair_registry.ts";
+
+/** RFC 6455: the server goes away; peers dial again. */
+const GOING_AWAY = 1001;
+
+/**
+ * Brings the two peers of each pair code together.
+ *
+ * All its state is in its sockets and in memory: peers that were connected
+ * when it stops go on where they were when it, or another, is there again.
+ *
+ * @example Listen
+ * ```ts ignore
+ * import { SocketPeerServer } from "@socketpeer/socketpeer/server";
+ *
+ * const peerServer = new SocketPeerServer({ port: 3000 });
+ * ```
+ *
+ * @example Mount it beside other routes
+ * ```ts
+ * import { SocketPeerServer } from "@socketpeer/socketpeer/server";
+ *
+ * const peerServer = new SocketPeerServer({ listen: false });
+ * const server = Deno.serve({ port: 0 }, (request) => {
+ *   const { pathname } = new URL(request.url);
+ *   if (pathname === "/socketpeer/") return peerServer.handler(request);
+ *   return new Response("Hello");
+ * });
+ *
+ * await peerServer.close();
+ * await server.shutdown();
+ * ```
+ */
+export class SocketPeerServer {
+  /** The server that listens; `null` with `listen: false`. */
+  readonly server: ListeningServer | null;
+  /** Deno's WebSockets need no server object of their own. */
+  readonly socket: null = null;
+
+  readonly #options: ResolvedServerOptions;
+  readonly #registry: PairRegistry;
+  readonly #connections = new Set<Connection>();
+  #closed = false;
+
+  /**
+   * Creates a server, which listens unless `listen` is `false`.
+   *
+   * @throws {TypeError | RangeError} If an option is not what it must be.
+   * @throws {Deno.errors.AddrInUse} If the port is taken.
+   */
+  constructor(options: SocketPeerServerOptions = {}) {
+    this.#options = resolveServerOptions(options);
+    const { listen, host, port, peerTimeout } = this.#options;
+    this.#registry = new PairRegistry({ peerTimeoutMs: peerTimeout, after });
+    this.server = listen ? serve(host, port, this.handler) : null;
+  }
+
+  /**
+   * Answers a request: an upgrade of a WebSocket on `path`, or an error that
+   * says what is wrong with it. It is bound, so it can be passed on as it is.
+   */
+  readonly handler = (request: Request): Response => {
+    const { path, allowedOrigins, pairCodeValidator } = this.#options;
+    if (new URL(request.url).pathname !== path) {
+      return refuse(404, `Nothing is here: peers connect to ${path}`);
+    }
+    const { headers } = request;
+    if (headers.get("upgrade")?.toLowerCase() !== "websocket") {
+      return refuse(426, "This address takes WebSockets only", {
+        upgrade: "websocket",
+      });
+    }
+    const origin = headers.get("origin");
+    if (origin !== null && allowedOrigins?.has(origin) === false) {
+      return refuse(403, `Pages of ${origin} may not connect here`);
+    }
+    if (this.#closed) return refuse(503, "This server is closing");
+    return upgrade(request, (socket) => {
+      const connection = new Connection(socket, {
+        registry: this.#registry,
+        pairCodeValidator,
+        after,
+        ended: (connection) => this.#connections.delete(connection),
+      });
+      this.#connections.add(connection);
+      // It was accepted just before.
+      if (this.#closed) connection.dismiss(GOING_AWAY, "Server closing");
+      return connection;
+    });
+  };
+
+  /**
+   * Ends the conversation behind a pair code, over WebSocket and WebRTC: both
+   * peers get `close` with the reason `server`, and do not come back by
+   * themselves.
+   *
+   * @returns Whether there was a conversation, or a peer waiting for one.
+   */
+  leave(pairCode: string): boolean {
+    return this.#registry.end(pairCode);
+  }
+
+  /**
+   * Closes all connections and stops listening. Conversations on data
+   * channels go on; those over the relay go on when a server is back.
+   */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#registry.clear();
+    for (const connection of this.#connections) {
+      connection.dismiss(GOING_AWAY, "The server is closing");
+    }
+    await this.server?.shutdown();
+  }
+}
+
+function refuse(
+  status: number,
+  message: string,
+  headers: Record<string, string> = {},
+): Response {
+  return new Response(`${message}\n`, {
+    status,
+    headers: { "content-type": "text/plain; charset=utf-8", ...headers },
+  });
+}
