@@ -1,0 +1,136 @@
+/**
+ * Builds `socketpeer.min.js`, the client for a `<script>` tag.
+ *
+ *     deno task build            write it
+ *     deno task build --watch    write it again on every change
+ *     deno task build --check    fail if the file is stale or over its budget
+ *
+ * @module
+ */
+
+// deno-lint-ignore-file no-console
+import * as esbuild from "esbuild";
+// So that Deno has downloaded it when esbuild asks where it is.
+import "eventemitter3";
+import { Buffer } from "node:buffer";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import config from "../deno.json" with { type: "json" };
+import { root } from "./deno.ts";
+
+/** Where the bundle is kept. */
+export const bundleFile: URL = new URL("socketpeer.min.js", root);
+
+/** What the whole client may weigh on the network, gzipped. */
+const BUDGET_BYTES = 10_240;
+
+const ENTRY = `
+import { SocketPeer } from "./client.ts";
+globalThis.SocketPeer = SocketPeer;
+`;
+
+/** Lets deno.json say what a bare name is, as it does for Deno itself. */
+const denoImports: esbuild.Plugin = {
+  name: "deno-imports",
+  setup(build) {
+    build.onResolve({ filter: /^[^./]/ }, ({ path }) => {
+      const url = import.meta.resolve(path);
+      if (url.startsWith("file:")) return { path: fileURLToPath(url) };
+      return { errors: [{ text: `Cannot bundle ${url}` }] };
+    });
+  },
+};
+
+const options = {
+  stdin: { contents: ENTRY, resolveDir: fileURLToPath(root), loader: "ts" },
+  outfile: fileURLToPath(bundleFile),
+  banner: { js: `/*! socketpeer ${config.version} ${config.license} */` },
+  bundle: true,
+  minify: true,
+  format: "iife",
+  platform: "browser",
+  target: "es2022",
+  charset: "utf8",
+  legalComments: "none",
+  // A stray tsconfig.json in a parent folder must not change a byte.
+  tsconfigRaw: {},
+  plugins: [denoImports],
+} satisfies esbuild.BuildOptions;
+
+/** Bundles `client.ts`, writing nothing. */
+export async function buildBundle(): Promise<Uint8Array> {
+  try {
+    const { outputFiles } = await esbuild.build({ ...options, write: false });
+    return outputFiles[0].contents;
+  } finally {
+    // Its child process would keep this one alive.
+    await esbuild.stop();
+  }
+}
+
+/** Says what a bundle weighs, and whether that is within the budget. */
+function weigh(bundle: Uint8Array): boolean {
+  const gzippedBytes = gzipSync(bundle, { level: 9 }).byteLength;
+  const fits = gzippedBytes <= BUDGET_BYTES;
+  console.log(
+    `socketpeer.min.js: ${bundle.byteLength} bytes, ${gzippedBytes} gzipped ` +
+      `(${fits ? "within" : "OVER"} its budget of ${BUDGET_BYTES})`,
+  );
+  return fits;
+}
+
+async function check(): Promise<boolean> {
+  const bundle = await buildBundle();
+  const kept = await Deno.readFile(bundleFile).catch(() => new Uint8Array());
+  const fits = weigh(bundle);
+  const current = Buffer.compare(bundle, kept) === 0;
+  if (!current) {
+    console.error("socketpeer.min.js is stale: run `deno task build`");
+  }
+  return fits && current;
+}
+
+async function watch(): Promise<void> {
+  const reporter: esbuild.Plugin = {
+    name: "reporter",
+    setup(build) {
+      build.onEnd(async ({ errors }) => {
+        if (errors.length === 0) weigh(await Deno.readFile(bundleFile));
+      });
+    },
+  };
+  const context = await esbuild.context({
+    ...options,
+    logLevel: "warning",
+    plugins: [...options.plugins, reporter],
+  });
+  await context.watch();
+}
+
+async function main([flag]: string[]): Promise<boolean> {
+  switch (flag) {
+    case undefined: {
+      const bundle = await buildBundle();
+      await Deno.writeFile(bundleFile, bundle);
+      weigh(bundle);
+      return true;
+    }
+    case "--check":
+      return await check();
+    case "--watch":
+      await watch();
+      return true;
+    default:
+      console.error(`Unknown flag ${flag}: known are --check and --watch`);
+      return false;
+  }
+}
+
+if (import.meta.main) {
+  // What is wrong with the source, esbuild has said already.
+  const done = await main(Deno.args).catch((error) => {
+    if (!("errors" in error)) throw error;
+    return false;
+  });
+  if (!done) Deno.exit(1);
+}
