@@ -29,7 +29,12 @@ export type {
   CloseReason,
   SocketPeerEvents,
 } from "./src/client/events.ts";
-export { Emitter, type Listener } from "./src/client/emitter.ts";
+export {
+  Emitter,
+  type EmitterConstructor,
+  type EventMap,
+  type Listener,
+} from "./src/client/emitter.ts";
 export type { JsonValue, Message } from "./src/protocol/message.ts";
 export type {
   Cancel,

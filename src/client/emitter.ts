@@ -1,5 +1,5 @@
 /**
- * Typed events with Node's method names, from the package eventemitter3.
+ * Typed events with Node's method names: the package eventemitter3.
  *
  * @module
  */
@@ -9,86 +9,54 @@ import { EventEmitter } from "eventemitter3";
 /** A listener of one event. */
 export type Listener<Args extends unknown[]> = (...args: Args) => void;
 
+/** What the events of an {@linkcode Emitter} are called, and their arguments. */
+export type EventMap<Events> = { [Name in keyof Events]: unknown[] };
+
 /** Typed events with the method names of Node's EventEmitter. */
-export class Emitter<Events extends { [Name in keyof Events]: unknown[] }> {
-  // The package's own types are looser than ours: each method below types it.
-  readonly #emitter: EventEmitter = new EventEmitter();
-
+export interface Emitter<Events extends EventMap<Events>> {
   /** Calls the listener each time the event happens. */
-  on<Name extends keyof Events & string>(
+  on<Name extends keyof Events>(
     event: Name,
     listener: Listener<Events[Name]>,
-  ): this {
-    this.#emitter.on(event, listener as Listener<unknown[]>);
-    return this;
-  }
-
+  ): this;
   /** Calls the listener the next time the event happens. */
-  once<Name extends keyof Events & string>(
+  once<Name extends keyof Events>(
     event: Name,
     listener: Listener<Events[Name]>,
-  ): this {
-    this.#emitter.once(event, listener as Listener<unknown[]>);
-    return this;
-  }
-
+  ): this;
   /** Removes a listener, or without one all listeners of the event. */
-  off<Name extends keyof Events & string>(
+  off<Name extends keyof Events>(
     event: Name,
     listener?: Listener<Events[Name]>,
-  ): this {
-    this.#emitter.off(event, listener as Listener<unknown[]>);
-    return this;
-  }
-
-  /** The same as {@linkcode Emitter.on}. */
-  addListener<Name extends keyof Events & string>(
+  ): this;
+  /** The same as `on()`. */
+  addListener<Name extends keyof Events>(
     event: Name,
     listener: Listener<Events[Name]>,
-  ): this {
-    return this.on(event, listener);
-  }
-
-  /** The same as {@linkcode Emitter.off}. */
-  removeListener<Name extends keyof Events & string>(
+  ): this;
+  /** The same as `off()`. */
+  removeListener<Name extends keyof Events>(
     event: Name,
     listener?: Listener<Events[Name]>,
-  ): this {
-    return this.off(event, listener);
-  }
-
+  ): this;
   /** Removes all listeners, or those of one event. */
-  removeAllListeners(event?: keyof Events & string): this {
-    this.#emitter.removeAllListeners(event);
-    return this;
-  }
-
+  removeAllListeners(event?: keyof Events): this;
   /** The listeners of an event. */
-  listeners<Name extends keyof Events & string>(
-    event: Name,
-  ): Listener<Events[Name]>[] {
-    return this.#emitter.listeners(event);
-  }
-
+  listeners<Name extends keyof Events>(event: Name): Listener<Events[Name]>[];
   /** How many listeners an event has. */
-  listenerCount(event: keyof Events & string): number {
-    return this.#emitter.listenerCount(event);
-  }
-
+  listenerCount(event: keyof Events): number;
   /** The events that have listeners. */
-  eventNames(): (keyof Events & string)[] {
-    return this.#emitter.eventNames() as (keyof Events & string)[];
-  }
-
-  /**
-   * Calls the listeners of an event.
-   *
-   * @returns Whether there was one.
-   */
-  emit<Name extends keyof Events & string>(
-    event: Name,
-    ...args: Events[Name]
-  ): boolean {
-    return this.#emitter.emit(event, ...args);
-  }
+  eventNames(): (keyof Events)[];
+  /** Calls the listeners of an event, and returns whether there was one. */
+  emit<Name extends keyof Events>(event: Name, ...args: Events[Name]): boolean;
 }
+
+/** Makes an {@linkcode Emitter}. */
+export interface EmitterConstructor {
+  /** Makes one without listeners. */
+  new <Events extends EventMap<Events>>(): Emitter<Events>;
+}
+
+/** The class behind {@linkcode SocketPeer}: eventemitter3's, typed as above. */
+export const Emitter: EmitterConstructor =
+  EventEmitter as unknown as EmitterConstructor;

@@ -25,8 +25,8 @@ export type PathKind = "relay" | "direct" | null;
  * taken for dead: WebRTC's own timers take 5 to 30 seconds to say so.
  */
 const SILENT_ROUND_TRIPS = 4;
-/** But at the least this long, in milliseconds: an ack may be delayed. */
-const MIN_SILENCE_MS = 200;
+/** But at the least this long, in milliseconds: pages are busy at times. */
+const MIN_SILENCE_MS = 500;
 /** How often a silent data channel is asked for a sign of life. */
 const PING_INTERVAL_MS = 1000;
 /**

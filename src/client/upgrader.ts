@@ -7,7 +7,13 @@
 
 import { SocketPeerError } from "../errors.ts";
 import type { ControlMessage, RtcSignal } from "../protocol/control.ts";
-import type { Cancel, RtcConfiguration, Runtime, WebRtc } from "../runtime.ts";
+import type {
+  Cancel,
+  DataChannelLike,
+  RtcConfiguration,
+  Runtime,
+  WebRtc,
+} from "../runtime.ts";
 import { backoffDelay } from "./backoff.ts";
 import { Negotiation } from "./negotiation.ts";
 import { DataChannel } from "./transports/data_channel.ts";
@@ -16,6 +22,9 @@ import { DataChannel } from "./transports/data_channel.ts";
 const UPGRADE_TIMEOUT_MS = 15_000;
 /** Base of the backoff between attempts. */
 const RETRY_DELAY_MS = 1000;
+
+/** How often an open channel is greeted, until the other end answers. */
+const GREETING_INTERVAL_MS = 500;
 
 /** What an {@linkcode Upgrader} needs and reports. */
 export interface UpgraderOptions {
@@ -135,7 +144,7 @@ export class Upgrader {
         answer,
         generation,
         signal: (data) => this.#options.signal({ type: "rtc.signal", data }),
-        open: (channel) => this.#opened(new DataChannel(channel)),
+        open: (channel) => this.#opened(channel),
         fail: (cause) => this.#fail(String(cause), { cause }),
         state: (state) => this.#stateChanged(state),
       });
@@ -144,11 +153,22 @@ export class Upgrader {
     }
   }
 
-  #opened(channel: DataChannel): void {
-    this.#deadline?.();
-    this.#channel = channel;
-    this.#attempts = 0;
-    this.#options.opened(channel);
+  #opened(channel: DataChannelLike): void {
+    let ready = false;
+    const transport = new DataChannel(channel, () => {
+      ready = true;
+      this.#deadline?.();
+      this.#channel = transport;
+      this.#attempts = 0;
+      this.#options.opened(transport);
+    });
+    const negotiation = this.#negotiation;
+    const greet = () => {
+      if (ready || this.#negotiation !== negotiation) return;
+      transport.ping();
+      this.#options.runtime.after(GREETING_INTERVAL_MS, greet);
+    };
+    greet();
   }
 
   #stateChanged(state: string): void {

@@ -89,149 +89,105 @@ export function encodeControl(message: ControlMessage): string {
   return JSON.stringify(message);
 }
 
+/** Says what a value is not, or nothing where it is. */
+type Check = (value: unknown) => string | undefined;
+
+const flag: Check = (value) =>
+  typeof value === "boolean" ? undefined : "true or false";
+
+const count: Check = (value) =>
+  Number.isSafeInteger(value) && value as number >= 0
+    ? undefined
+    : "a whole number from 0";
+
+const text = (maxLength: number): Check => (value) =>
+  typeof value === "string" && value !== "" && value.length <= maxLength
+    ? undefined
+    : `a string of 1 to ${maxLength} characters`;
+
+const optional = (check: Check): Check => (value) =>
+  value === undefined ? undefined : check(value);
+
+/** An object with these fields, and any others: a later version may say more. */
+const object = (fields: Readonly<Record<string, Check>>): Check => (value) => {
+  if (typeof value !== "object" || value === null) return "an object";
+  for (const [name, check] of Object.entries(fields)) {
+    // Values are never quoted: a pair code works like a password.
+    const wanted = check((value as Record<string, unknown>)[name]);
+    if (wanted) return `an object whose "${name}" is ${wanted}`;
+  }
+};
+
+const version: Check = (value) =>
+  value === PROTOCOL_VERSION
+    ? undefined
+    : `${PROTOCOL_VERSION}, the only version spoken here`;
+
+const hello = object({
+  received: count,
+  webrtc: flag,
+  relay: flag,
+  maxMessageBytes: count,
+});
+
+const name = text(MAX_ID_LENGTH);
+const nothing: Check = () => undefined;
+
+const DATA: Readonly<Record<ControlMessage["type"], Check>> = {
+  pair: object({
+    code: text(MAX_PAIR_CODE_LENGTH),
+    version,
+    id: name,
+    key: name,
+    partner: optional(name),
+    resumeTimeout: count,
+    hello,
+  }),
+  pong: nothing,
+  "peer.waiting": nothing,
+  "peer.found": object({ initiator: flag, id: name, hello }),
+  "peer.lost": nothing,
+  ping: object({ interval: count }),
+  error: object({ message: text(MAX_CONTROL_BYTES) }),
+  "rtc.connect": object({ generation: count }),
+  "rtc.signal": object({
+    generation: count,
+    description: optional(
+      object({ type: name, sdp: text(MAX_CONTROL_BYTES) }),
+    ),
+    candidate: (value) =>
+      value === null ? undefined : optional(object({}))(value),
+  }),
+};
+
 /**
  * Reads a control message.
  *
  * @throws {ProtocolError} If the text is not one; the message says why.
  */
-export function parseControl(text: string): ControlMessage {
-  // A UTF-16 unit is at least one byte, so this also bounds the bytes parsed.
-  if (text.length > MAX_CONTROL_BYTES) {
-    throw malformed(
-      `it has ${text.length} characters of at most ${MAX_CONTROL_BYTES}`,
-    );
-  }
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw malformed("it is not JSON", { cause });
-  }
-  const message = record(value, "it");
-  const { type } = message;
-  switch (type) {
-    case "pong":
-    case "peer.waiting":
-    case "peer.lost":
-      return { type };
-    case "pair":
-      return { type, data: pairRequest(record(message.data, `"data"`)) };
-    case "peer.found": {
-      const data = record(message.data, `"data"`);
-      return {
-        type,
-        data: {
-          initiator: data.initiator === true,
-          id: string(data, "id", MAX_ID_LENGTH),
-          hello: hello(record(data.hello, `"hello"`)),
-        },
-      };
+export function parseControl(json: string): ControlMessage {
+  let wanted: string | undefined;
+  let cause: unknown;
+  // A UTF-16 unit is at least one byte, so this also bounds what is parsed.
+  if (json.length > MAX_CONTROL_BYTES) {
+    wanted = `of at most ${MAX_CONTROL_BYTES} characters`;
+  } else {
+    try {
+      const message = JSON.parse(json);
+      const known = Object.hasOwn(DATA, message?.type);
+      wanted = known
+        ? object({ data: DATA[message.type as ControlMessage["type"]] })(
+          message,
+        )
+        : `an object of a known "type"`;
+      if (!wanted) return message;
+    } catch (error) {
+      cause = error;
+      wanted = "JSON";
     }
-    case "ping": {
-      const data = record(message.data, `"data"`);
-      return { type, data: { interval: count(data, "interval") } };
-    }
-    case "error": {
-      const data = record(message.data, `"data"`);
-      return {
-        type,
-        data: { message: string(data, "message", MAX_CONTROL_BYTES) },
-      };
-    }
-    case "rtc.connect": {
-      const data = record(message.data, `"data"`);
-      return { type, data: { generation: count(data, "generation") } };
-    }
-    case "rtc.signal":
-      return { type, data: rtcSignal(record(message.data, `"data"`)) };
-    default:
-      throw malformed(
-        typeof type === "string"
-          ? `its type "${type.slice(0, 32)}" is unknown`
-          : `its "type" is not a string`,
-      );
   }
-}
-
-function pairRequest(data: Record<string, unknown>): PairRequest {
-  if (data.version !== PROTOCOL_VERSION) {
-    throw malformed(
-      `its version is not ${PROTOCOL_VERSION}, the only one spoken here`,
-    );
-  }
-  return {
-    code: string(data, "code", MAX_PAIR_CODE_LENGTH),
-    version: PROTOCOL_VERSION,
-    id: string(data, "id", MAX_ID_LENGTH),
-    key: string(data, "key", MAX_ID_LENGTH),
-    partner: data.partner === undefined
-      ? undefined
-      : string(data, "partner", MAX_ID_LENGTH),
-    resumeTimeout: count(data, "resumeTimeout"),
-    hello: hello(record(data.hello, `"hello"`)),
-  };
-}
-
-function hello(data: Record<string, unknown>): Hello {
-  return {
-    received: count(data, "received"),
-    webrtc: data.webrtc === true,
-    relay: data.relay !== false,
-    maxMessageBytes: count(data, "maxMessageBytes"),
-  };
-}
-
-function rtcSignal(data: Record<string, unknown>): RtcSignal {
-  const generation = count(data, "generation");
-  if (data.description !== undefined) {
-    const description = record(data.description, `"description"`);
-    return {
-      generation,
-      description: {
-        type: string(description, "type", MAX_ID_LENGTH),
-        sdp: string(description, "sdp", MAX_CONTROL_BYTES),
-      },
-    };
-  }
-  const candidate = data.candidate === null
-    ? null
-    : record(data.candidate, `"candidate"`);
-  return { generation, candidate };
-}
-
-function record(value: unknown, name: string): Record<string, unknown> {
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) {
-    return value as Record<string, unknown>;
-  }
-  throw malformed(`${name} is not an object`);
-}
-
-// Values are never quoted in an error: a pair code works like a password.
-function string(
-  data: Record<string, unknown>,
-  name: string,
-  maxLength: number,
-): string {
-  const value = data[name];
-  if (typeof value !== "string" || value === "" || value.length > maxLength) {
-    throw malformed(
-      `"${name}" is not a string of 1 to ${maxLength} characters`,
-    );
-  }
-  return value;
-}
-
-function count(data: Record<string, unknown>, name: string): number {
-  const value = data[name];
-  if (!Number.isSafeInteger(value) || (value as number) < 0) {
-    throw malformed(`"${name}" is not a whole number from 0`);
-  }
-  return value as number;
-}
-
-function malformed(why: string, options?: ErrorOptions): ProtocolError {
-  return new ProtocolError(
-    `Cannot read a control message as ${why}`,
-    options,
+  throw new ProtocolError(
+    `Cannot read a control message as it is not ${wanted}`,
+    { cause },
   );
 }

@@ -18,7 +18,14 @@ const LOW_WATER_BYTES = 65_536;
 const PING = "ping";
 const PONG = "pong";
 
-/** Packets over an open data channel. */
+/**
+ * Packets over a data channel.
+ *
+ * That the channel is open here does not mean that it is there: what the
+ * answering side sends first can be lost without a sign (seen in Chromium
+ * 153). So it is ready when something has come from the other end, which
+ * therefore listens.
+ */
 export class DataChannel implements Transport {
   /** From page to page. */
   readonly kind = "direct";
@@ -26,13 +33,18 @@ export class DataChannel implements Transport {
   onpong: (() => void) | null = null;
 
   readonly #channel: DataChannelLike;
+  #ready: (() => void) | null;
   #handlers: TransportHandlers | null = null;
 
-  /** Takes a channel that is open. */
-  constructor(channel: DataChannelLike) {
+  /** Takes a channel that is open, and calls `ready` once when it is so. */
+  constructor(channel: DataChannelLike, ready: () => void) {
     this.#channel = channel;
+    this.#ready = ready;
     channel.binaryType = "arraybuffer";
     channel.bufferedAmountLowThreshold = LOW_WATER_BYTES;
+    channel.onmessage = ({ data }) => this.#onMessage(data);
+    channel.onclose = () => this.#onClose();
+    // An error is always followed by `close`.
   }
 
   /** Whether the channel's queue is full. */
@@ -42,12 +54,8 @@ export class DataChannel implements Transport {
 
   /** Starts reporting packets. */
   open(handlers: TransportHandlers): void {
-    const channel = this.#channel;
     this.#handlers = handlers;
-    channel.onmessage = ({ data }) => this.#onMessage(data);
-    channel.onbufferedamountlow = () => this.#handlers?.drain();
-    channel.onclose = () => this.#onClose();
-    // An error is always followed by `close`.
+    this.#channel.onbufferedamountlow = () => this.#handlers?.drain();
   }
 
   /** Sends a packet. */
@@ -78,6 +86,9 @@ export class DataChannel implements Transport {
   }
 
   #onMessage(data: unknown): void {
+    const ready = this.#ready;
+    this.#ready = null;
+    ready?.();
     if (data === PING) this.#send(PONG);
     else if (data === PONG) this.onpong?.();
     else if (data instanceof ArrayBuffer) {
@@ -94,6 +105,7 @@ export class DataChannel implements Transport {
 
   #detach(): void {
     this.#handlers = null;
+    this.#ready = null;
     this.#channel.onmessage = null;
     this.#channel.onbufferedamountlow = null;
     this.#channel.onclose = null;
