@@ -57,7 +57,8 @@ export class Conversation {
   #begun = false;
   #lingering = false;
   #ended = false;
-  #timedOut = false;
+  /** Why the last attempt to connect failed. */
+  #lastError: SocketPeerError | undefined;
   #state: ConnectionState = "idle";
   #connectTimer: Cancel | null = null;
   #resumeTimer: Cancel | null = null;
@@ -101,7 +102,8 @@ export class Conversation {
         id: this.#id,
         key: this.#key,
         partner: this.#partner,
-        resumeTimeout: options.resumeTimeout,
+        // Who does not dial again needs no place meanwhile.
+        resumeTimeout: options.reconnect ? options.resumeTimeout : 0,
         hello: this.#hello,
       }),
       message: (message, socket) => this.#control(message, socket),
@@ -134,7 +136,6 @@ export class Conversation {
   connect(): void {
     if (this.#state === "idle") {
       const { timeout } = this.#options;
-      this.#timedOut = false;
       this.#enter("connecting");
       if (timeout > 0) {
         this.#connectTimer = this.#runtime.after(
@@ -332,6 +333,7 @@ export class Conversation {
     error: SocketPeerError,
     accepted: boolean,
   ): void {
+    this.#lastError = error;
     if (closeCode === BUSY) this.#emit("busy", error);
     if (!this.#begun) this.#report("connect_error", error);
     else if (this.#path.kind === null && !accepted) {
@@ -361,13 +363,14 @@ export class Conversation {
       `Cannot begin a conversation within ${timeout} ms as ` +
         (this.#signaling.accepted
           ? "no other peer has come"
-          : "the server has not answered"),
+          : "the server has given no place"),
+      { cause: this.#lastError },
     );
     this.#emit("connect_timeout", error);
     this.#report("connect_error", error);
     if (this.#ended || this.#begun) return;
     if (!reconnect) this.#stop();
-    else if (!this.#signaling.accepted) this.#dialLater();
+    else if (this.#signaling.dialing) this.#dialLater();
   }
 
   #remoteEnded(aborted: boolean): void {

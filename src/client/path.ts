@@ -236,7 +236,7 @@ export class Path {
     );
     const now = this.#runtime.now();
     if (now - since >= allowed) this.#directGoneSilent(this.#direct);
-    else this.#watchAgainAfter(since + allowed - now);
+    else this.#watchAgainAfter(Math.ceil(since + allowed - now));
   }
 
   #watchAgainAfter(delayMs: number): void {

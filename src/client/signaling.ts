@@ -57,6 +57,7 @@ export class Signaling {
   /** Counts the dials: what an older one brings is dropped. */
   #dials = 0;
   #attempt = 0;
+  #dialing = false;
   #accepted = false;
   #heardAt = 0;
   #deadline: Cancel | null = null;
@@ -73,16 +74,22 @@ export class Signaling {
     return this.#accepted;
   }
 
+  /** Whether an attempt is under way. */
+  get dialing(): boolean {
+    return this.#dialing;
+  }
+
   /** Dials now. */
   async dial(): Promise<void> {
     this.#drop();
+    this.#dialing = true;
     const { runtime, timeoutMs, openSocket } = this.#options;
     const dial = ++this.#dials;
     if (timeoutMs > 0) {
       this.#deadline = runtime.after(timeoutMs, () => {
         this.#end(
           undefined,
-          `the server did not accept within ${timeoutMs} ms`,
+          `it did not accept within ${timeoutMs} ms`,
         );
       });
     }
@@ -153,6 +160,7 @@ export class Signaling {
     }
     if (type === "peer.waiting" || type === "peer.found") {
       this.#accepted = true;
+      this.#dialing = false;
       this.#attempt = 0;
       this.#deadline?.();
     }
@@ -180,8 +188,8 @@ export class Signaling {
     const { code, retryable } = closeRule(closeCode ?? 0);
     const error = new SocketPeerError(
       code,
-      `Cannot stay connected to the server as ${why} (close code ` +
-        `${closeCode ?? "none"})`,
+      `Cannot ${accepted ? "stay connected" : "connect"} to the server as ` +
+        `${why} (close code ${closeCode ?? "none"})`,
       options,
     );
     this.#options.ended({ closeCode, error, accepted, retryable });
@@ -198,7 +206,7 @@ export class Signaling {
       // What came while this page slept is read first, and packets are a
       // sign of life too.
       if (slept || silentMs < allowedMs) this.#expectHeartbeat(intervalMs);
-      else this.#end(0, `the server was silent for ${silentMs} ms`);
+      else this.#end(0, `it was silent for ${silentMs} ms`);
     });
   }
 
@@ -207,6 +215,7 @@ export class Signaling {
     const socket = this.#socket;
     this.#socket = null;
     this.#accepted = false;
+    this.#dialing = false;
     this.#deadline?.();
     this.#heartbeat?.();
     this.#redial?.();

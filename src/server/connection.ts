@@ -64,7 +64,7 @@ export class Connection implements Member, ServerSocketHandlers {
     this.#socket = socket;
     this.#options = options;
     this.#deadline = options.after(PAIR_TIMEOUT_MS, () => {
-      this.dismiss(PAIR_TIMEOUT, `No "pair" came in ${PAIR_TIMEOUT_MS} ms`);
+      this.dismiss(PAIR_TIMEOUT, `no "pair" came in ${PAIR_TIMEOUT_MS} ms`);
     });
   }
 
@@ -106,7 +106,7 @@ export class Connection implements Member, ServerSocketHandlers {
     if (bytes.byteLength > MAX_PACKET_BYTES) {
       this.dismiss(
         MALFORMED,
-        `A packet has ${bytes.byteLength} bytes of at most ${MAX_PACKET_BYTES}`,
+        `a packet has ${bytes.byteLength} bytes of at most ${MAX_PACKET_BYTES}`,
       );
     } else if (this.#partner) {
       this.#partner.#send(bytes);
@@ -157,7 +157,7 @@ export class Connection implements Member, ServerSocketHandlers {
     }
     if (this.#stage !== "validating") return;
     if (valid) this.#options.registry.join(this);
-    else this.dismiss(PAIR_CODE_REFUSED, "The pair code is not accepted");
+    else this.dismiss(PAIR_CODE_REFUSED, "the pair code is not accepted");
   }
 
   #accepted(): void {
@@ -169,7 +169,7 @@ export class Connection implements Member, ServerSocketHandlers {
 
   #beat(): void {
     if (this.#heartbeats++ >= MISSED_HEARTBEATS) {
-      this.dismiss(UNRESPONSIVE, "No answer to a heartbeat");
+      this.dismiss(UNRESPONSIVE, "no answer to a heartbeat");
       return;
     }
     this.#sendControl({ type: "ping", data: { interval: HEARTBEAT_MS } });
@@ -190,7 +190,7 @@ export class Connection implements Member, ServerSocketHandlers {
     if (this.#stage === "ended") return;
     this.#socket.send(data);
     if (this.#socket.bufferedAmount > MAX_WAITING_BYTES) {
-      this.dismiss(UNRESPONSIVE, "It does not read what it is sent");
+      this.dismiss(UNRESPONSIVE, "it does not read what it is sent");
     }
   }
 

@@ -89,7 +89,7 @@ export class PairRegistry {
       }
       const old = seat.member;
       seat.member = member;
-      old?.dismiss(TAKEN_OVER, "A newer socket of this peer has its place");
+      old?.dismiss(TAKEN_OVER, "a newer socket of this peer has its place");
     } else {
       slot = this.#placeFor(member, slot);
       if (!slot) {
@@ -122,7 +122,7 @@ export class PairRegistry {
     const conversation = slot.seats.length === 2 || slot.expected !== undefined;
     if (forGood || !conversation) {
       this.#remove(slot);
-      other?.dismiss(PEER_LEFT, "The other peer has left");
+      other?.dismiss(PEER_LEFT, "the other peer has left");
     } else if (other) {
       other.lost();
     } else {
@@ -144,7 +144,7 @@ export class PairRegistry {
     if (!slot) return false;
     this.#remove(slot);
     for (const { member } of slot.seats) {
-      member?.dismiss(ENDED_BY_SERVER, "The server has ended the conversation");
+      member?.dismiss(ENDED_BY_SERVER, "the server has ended the conversation");
     }
     return true;
   }
@@ -200,7 +200,7 @@ export class PairRegistry {
       this.#remove(slot);
       slot.seats[0].member?.dismiss(
         PEER_TIMEOUT,
-        `No other peer came within ${peerTimeoutMs} ms`,
+        `no other peer came within ${peerTimeoutMs} ms`,
       );
     });
   }
@@ -212,5 +212,5 @@ export class PairRegistry {
 }
 
 function dismissBusy(member: Member): void {
-  member.dismiss(BUSY, "Two other peers hold this pair code");
+  member.dismiss(BUSY, "two other peers hold this pair code");
 }

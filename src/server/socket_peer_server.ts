@@ -99,7 +99,7 @@ export class SocketPeerServer {
       });
       this.#connections.add(connection);
       // It was accepted just before.
-      if (this.#closed) connection.dismiss(GOING_AWAY, "Server closing");
+      if (this.#closed) connection.dismiss(GOING_AWAY, "the server is closing");
       return connection;
     });
   };
@@ -123,7 +123,7 @@ export class SocketPeerServer {
     this.#closed = true;
     this.#registry.clear();
     for (const connection of this.#connections) {
-      connection.dismiss(GOING_AWAY, "The server is closing");
+      connection.dismiss(GOING_AWAY, "the server is closing");
     }
     await this.server?.shutdown();
   }

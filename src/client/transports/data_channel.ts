@@ -55,6 +55,7 @@ export class DataChannel implements Transport {
   /** Starts reporting packets. */
   open(handlers: TransportHandlers): void {
     this.#handlers = handlers;
+    // npm's wrtc does not report it: an acknowledgement does as well.
     this.#channel.onbufferedamountlow = () => this.#handlers?.drain();
   }
 
