@@ -3,30 +3,30 @@
  * of the library; the rest shows what happens meanwhile.
  */
 
-/** Every event of a peer but those that `start()` itself listens to. */
-const EVENTS = [
-  "connect",
-  "connect_error",
-  "connect_timeout",
-  "data",
-  "drain",
-  "reconnect",
-  "reconnect_error",
-  "reconnect_timeout",
-  "upgrade_attempt",
-  "upgrade",
-  "upgrade_error",
-  "downgrade",
-  "close",
-  "busy",
-  "error",
-  "statechange",
-];
+const EVENTS =
+  ("connect connect_error connect_timeout data drain reconnect reconnect_error " +
+    "reconnect_timeout upgrade_attempt upgrade upgrade_error downgrade close " +
+    "busy error statechange").split(" ");
+
+const STATES = {
+  idle: "Not connected.",
+  connecting: "Reaching the server …",
+  waiting: "Ready. Waiting for the other peer to open the link …",
+  connected: "Connected to the other peer.",
+  reconnecting: "Not connected. Trying again …",
+  closed: "Closed. Connect begins again, with the same code.",
+};
+
+/** The same, where a conversation has begun and is to go on. */
+const INTERRUPTED = {
+  waiting: "The other peer is out of reach. Waiting for it to come back …",
+  reconnecting: "The connection broke. Trying to get it back …",
+};
 
 const PATHS = {
   none: "",
   relay: ", through the server",
-  direct: ", from page to page and past the server",
+  direct: ", from page to page",
 };
 
 const REASONS = {
@@ -36,13 +36,13 @@ const REASONS = {
   away: "The other peer stayed away for too long.",
   lost: "The connection was lost.",
   server: "The server has ended the conversation.",
-  error: "The conversation had to end: the other peer broke a rule.",
+  error: "The other peer broke the protocol.",
 };
 
-/** What to do about an error, by its stable `code`. */
+/** What an error means to the person here, by its stable `code`. */
 const HINTS = {
-  BUSY: "Two others hold this code. Take a new code, or leave this page " +
-    "open: it tries again by itself.",
+  BUSY:
+    "Two others hold this code. Take a new one, or wait: it is tried again.",
   PAIR_CODE_REFUSED: "The server does not take this code. Take a new one.",
   PEER_CLOSED: "Not sent, as you are not connected. Press Connect first.",
   SOCKET: "The server is out of reach. This page tries again by itself.",
@@ -55,51 +55,55 @@ let peer;
 let state = "idle";
 /** Whether a conversation has begun that has not ended. */
 let begun = false;
-/** The labels of own messages that may still be on their way. */
+/** Labels of own messages that the other peer may not have yet. */
 let sent = [];
-/** The same, of a conversation that is closed but not over yet. */
+/** The same, of a conversation that is closed and not over yet. */
 let leaving = [];
 
-/** Makes a peer for a pair code, or for a random one where that is empty. */
+/** Makes the peer for a pair code, or for a random one where that is empty. */
 function start(code) {
   // Two peers of one page under one code would pair with each other.
   peer?.destroy();
   peer = undefined;
   try {
-    // Without a `url` it finds the server that the page came from, and with
-    // no `autoconnect: false` it connects when this function is done.
+    // Without a `url` it finds the server that the page came from, and it
+    // connects by itself when this function is done.
     peer = new SocketPeer({ pairCode: code || undefined });
   } catch (error) {
+    state = "idle";
+    write("code", "");
+    write("link", "");
     problem(error);
+    show();
     return;
   }
 
   peer.on("connect", () => {
     begun = true;
-    note("The other peer is here.");
+    say("note", "The other peer is here.");
     label(sent, "");
   });
+  peer.on("data", (message) => say("other", inWords(message)));
   peer.on("reconnect", () => label(sent, ""));
-  peer.on("data", (message) => say("other", describe(message)));
   peer.on("upgrade", () => problem(null));
-  peer.on("error", (error) => {
-    // That nobody has come yet is no problem: the peer goes on waiting.
-    const patient = ["CONNECT_TIMEOUT", "PEER_TIMEOUT"].includes(error.code);
-    if (!(patient && state === "waiting")) problem(error);
-  });
-  peer.on("statechange", (to) => {
-    state = to;
-    if (to === "waiting" || to === "connected") problem(null);
-    if (to === "closed") [leaving, sent] = [sent, []];
-  });
   peer.on("close", ({ reason, unacknowledged }) => {
-    if (begun) note(REASONS[reason]);
+    if (begun) say("note", REASONS[reason]);
     label(leaving, "");
     label(
       leaving.slice(leaving.length - unacknowledged),
       begun ? "may not have arrived" : "not delivered",
     );
     begun = false;
+  });
+  peer.on("error", (error) => {
+    // That nobody has come yet is no problem: the peer goes on waiting.
+    const alone = ["CONNECT_TIMEOUT", "PEER_TIMEOUT"].includes(error.code);
+    if (!alone || state === "connecting") problem(error);
+  });
+  peer.on("statechange", (to) => {
+    state = to;
+    if (to === "waiting" || to === "connected") problem(null);
+    if (to === "closed") [leaving, sent] = [sent, []];
   });
   for (const name of EVENTS) {
     peer.on(name, (...details) => {
@@ -108,61 +112,56 @@ function start(code) {
     });
   }
 
-  // After the #, where no server sees it when the page is loaded.
+  // Behind the #, which a browser does not send when it asks for the page.
   history.replaceState(null, "", "#" + encodeURIComponent(peer.pairCode));
-  $("code").textContent = peer.pairCode;
-  $("link").textContent = $("link").href = location.href;
-  show();
+  write("code", peer.pairCode);
+  write("link", $("link").href = location.href);
 }
 
 $("form").onsubmit = (event) => {
   event.preventDefault();
   const text = $("text").value;
   if (!text || !peer) return;
-  // Nothing is on its way: what was sent before has arrived.
+  // All that was sent before has arrived.
   if (peer.bufferedAmount === 0) sent = [];
   try {
     peer.send(text);
   } catch (error) {
-    // It has taken nothing, so the text stays in its box.
+    // Nothing was taken: the text stays.
     problem(error);
     return;
   }
-  const line = say("own", text);
-  const status = line.appendChild(document.createElement("small"));
-  if (!peer.connected) status.textContent = "waits for the other peer";
+  const status = make("small", peer.connected ? "" : "waits for the other");
+  say("own", text, status);
   sent.push(status);
+  // Back to the end, for who has read further up.
+  $("messages").parentElement.scrollTop = 0;
   $("text").value = "";
   $("text").focus();
 };
 
 $("close").onclick = () => {
   peer?.close();
-  show();
   $("connect").focus();
 };
 
 $("connect").onclick = () => {
-  // A peer that was closed may take a moment to say goodbye first.
-  if (state === "closed") state = "connecting";
   peer?.connect();
-  show();
-  $("text").focus();
+  $("close").focus();
 };
 
 $("new").onclick = () => start("");
 
 $("copy").onclick = async () => {
-  const button = $("copy");
   try {
-    // There is no clipboard where the page came over plain http.
+    // Browsers have no clipboard for pages that came over plain http.
     await navigator.clipboard.writeText($("link").href);
-    button.textContent = "Copied";
+    write("copy", "Copied");
   } catch {
     getSelection().selectAllChildren($("link"));
-    button.textContent = "Selected";
+    write("copy", "Selected");
   }
-  setTimeout(() => button.textContent = "Copy", 3000);
+  setTimeout(() => write("copy", "Copy link"), 3000);
 };
 
 addEventListener("hashchange", () => {
@@ -183,115 +182,63 @@ function codeInAddress() {
 function show() {
   const path = peer?.path ?? "none";
   const stopped = state === "idle" || state === "closed";
-  const connected = peer?.connected;
   Object.assign(document.body.dataset, { state, path });
-  write("state", stateInWords());
+  write("state", begun && INTERRUPTED[state] || STATES[state]);
   write("path", path);
   write("path-words", PATHS[path]);
-  write(
-    "hint",
-    stopped
-      ? "You are not connected: press Connect to chat."
-      : connected
-      ? ""
-      : "The other peer is not here. What you send now waits for it.",
-  );
+  $("hint").hidden = stopped || state === "connected";
   $("close").hidden = stopped;
   $("connect").hidden = !stopped && state !== "reconnecting";
 }
 
-function stateInWords() {
-  switch (state) {
-    case "connecting":
-      return "Reaching the server …";
-    case "waiting":
-      return begun
-        ? "The other peer is out of reach. Waiting for it to come back …"
-        : "Ready. Waiting for the other peer to open the link …";
-    case "connected":
-      return "Connected to the other peer.";
-    case "reconnecting":
-      return begun
-        ? "The connection broke. Trying to get it back …"
-        : "Not connected. Trying again …";
-    default:
-      return "Not connected. Connect begins again with the same code.";
-  }
-}
-
 /** Shows what went wrong, or with null that all is well again. */
 function problem(error) {
-  const parts = error ? [HINTS[error.code], error.message] : [];
-  const [hint, message] = parts.map((text, i) => {
-    const part = document.createElement(i ? "span" : "strong");
-    part.textContent = text ?? "Something went wrong.";
-    return part;
-  });
   $("problem").hidden = !error;
-  $("problem").replaceChildren(...error ? [hint, message] : []);
+  write("problem-hint", HINTS[error?.code] ?? "");
+  write("problem-error", error?.message ?? "");
 }
 
 /** Adds a line to the chat. */
-function say(who, text) {
-  const line = document.createElement("p");
-  line.className = who;
-  const speaker = document.createElement("span");
+function say(who, ...parts) {
+  const speaker = make("span", { own: "You: ", other: "Other: " }[who] ?? "");
   speaker.className = "unseen";
-  speaker.textContent = { own: "You: ", other: "Other peer: " }[who] ?? "";
-  // As text, never as HTML: the other peer may send anything.
-  line.append(speaker, text);
-  append($("messages"), line);
-  return line;
+  const line = make("p", speaker, ...parts);
+  line.className = who;
+  append("messages", line);
 }
 
-function note(text) {
-  say("note", text);
+/** Texts go in as text, never as HTML: the other peer may send anything. */
+function make(tag, ...parts) {
+  const element = document.createElement(tag);
+  element.append(...parts);
+  return element;
 }
 
 function label(elements, text) {
   for (const element of elements) element.textContent = text;
 }
 
-/** A message in words: another program may send more than text. */
-function describe(message) {
+/** A message as text: another program may send more than that. */
+function inWords(message) {
   if (typeof message === "string") return message;
   if (message instanceof Uint8Array) return `(${message.length} bytes)`;
   return JSON.stringify(message);
 }
 
 function log(name, [first, second]) {
-  const line = document.createElement("p");
-  const time = document.createElement("time");
-  const event = document.createElement("b");
-  time.textContent = new Date().toTimeString().slice(0, 8);
-  event.textContent = name;
-  line.append(time, " ", event, " ", detail(name, first, second));
-  append($("events"), line);
+  let detail = first?.code ?? JSON.stringify(first) ?? "";
+  if (name === "error") detail += `: ${first.message}`;
+  if (name === "data") detail = inWords(first).slice(0, 80);
+  if (name === "statechange") detail = `${second} → ${first}`;
+  const time = make("time", new Date().toTimeString().slice(0, 8));
+  append("events", make("p", time, " ", make("b", name), " ", detail));
 }
 
-function detail(name, first, second) {
-  switch (name) {
-    case "statechange":
-      return `${second} → ${first}`;
-    case "close":
-      return `${first.reason}, ${first.unacknowledged} unacknowledged`;
-    case "data":
-      return describe(first).slice(0, 80);
-    case "error":
-      return `${first.code}: ${first.message}`;
-    default:
-      return first?.code ?? "";
-  }
-}
-
-/** Adds a line to a list, which stays at its end if it was there. */
-function append(list, line) {
-  const { scrollHeight, scrollTop, clientHeight } = list;
-  const atEnd = scrollHeight - scrollTop - clientHeight < 40;
-  list.append(line);
-  // So that a page that stays open for days does not grow for ever.
-  if (list.childElementCount > 500) list.firstElementChild.remove();
-  if (atEnd || line.className === "own") list.scrollTop = list.scrollHeight;
+/** Adds a line to a list; demo.css keeps its end in view. */
+function append(id, line) {
+  $(id).append(line);
+  // A page may stay open for days.
+  if ($(id).childElementCount > 500) $(id).firstElementChild.remove();
 }
 
 /** Writes only what is new, as a screen reader reads it aloud. */
@@ -300,10 +247,7 @@ function write(id, text) {
 }
 
 if (/^(localhost|127\..*|\[::1\])$/.test(location.hostname)) {
-  const port = location.port && `:${location.port}`;
   $("local").hidden = false;
-  $("local").textContent = "This link works on this machine alone. For a " +
-    "phone, open this page by the machine's address on the network first, " +
-    `such as ${location.protocol}//192.168.1.20${port}/.`;
+  write("network", location.origin.replace(location.hostname, "192.168.1.20"));
 }
 start(codeInAddress());
