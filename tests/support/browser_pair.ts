@@ -1,13 +1,24 @@
+import { assertEquals } from "@std/assert";
 import { deadline } from "@std/async";
 import { serveDir, serveFile } from "@std/http";
 import { fileURLToPath } from "node:url";
-import { type Browser, launch, type Page } from "puppeteer";
+import {
+  type Browser,
+  type BrowserContext,
+  launch,
+  type Page,
+  type WebWorker,
+} from "puppeteer";
+import type { JsonValue, SocketPeer, SocketPeerOptions } from "../../client.ts";
 import { findBrowser } from "./find_browser.ts";
 
 const PAGES = fileURLToPath(new URL("../browser/pages", import.meta.url));
 const BUNDLE = fileURLToPath(
   new URL("../../socketpeer.min.js", import.meta.url),
 );
+
+/** Longest that a test waits for anything, in milliseconds. */
+const LIMIT_MS = 15_000;
 
 const FLAGS = [
   // Containers and CI run as root, where Chromium's sandbox cannot start.
@@ -21,28 +32,229 @@ const FLAGS = [
   "--no-first-run",
 ];
 
+/** What `tests/browser/pages/recorder.js` puts into a page. */
+export interface Recorder {
+  peer: SocketPeer;
+  readonly events: RecordedEvent[];
+  readonly messages: unknown[];
+  readonly controls: string[];
+  readonly sockets: WebSocket[];
+  readonly connections: RTCPeerConnection[];
+  relayed: number;
+  direct: number;
+  start(options: SocketPeerOptions): void;
+  when(test: () => boolean): Promise<void>;
+  until(name: string, count?: number): Promise<unknown[]>;
+  untilIdle(): Promise<void>;
+  digest(message: string | Uint8Array): Promise<MessageDigest>;
+  startTraffic(paddingBytes: number): void;
+  stopTraffic(): void;
+  untilTraffic(count: number): Promise<void>;
+  trafficReport(): Promise<{ sent: number; received: number; wrong: number[] }>;
+}
+
+/** What a large message is, in short. */
+export interface MessageDigest {
+  kind: string;
+  bytes: number;
+  hash: string;
+}
+
+/** An event of a peer in a page. */
+export interface RecordedEvent {
+  name: string;
+  /** The code of an error, else what the event tells. */
+  detail?: unknown;
+  /** Which way messages left at that moment. */
+  path: string | null;
+}
+
+declare global {
+  /** In a page. */
+  var recorder: Recorder;
+}
+
+/** The peer of one page, or of one worker, at arm's length. */
+export class PagePeer {
+  readonly #page: Page | WebWorker;
+
+  /** Takes a page that has loaded `recorder.js`. */
+  constructor(page: Page | WebWorker) {
+    this.#page = page;
+  }
+
+  /** Runs a function in the page, where `recorder` is what it knows. */
+  async run<Args extends unknown[], Result>(
+    script: (...args: Args) => Result,
+    ...args: Args
+  ): Promise<Awaited<Result>> {
+    // Pages and workers have the same method, of two types.
+    const page = this.#page as Page;
+    const result = page.evaluate(
+      script as (...args: unknown[]) => Result,
+      ...args,
+    );
+    try {
+      return await deadline(result, LIMIT_MS);
+    } catch (cause) {
+      if (!(cause instanceof DOMException)) throw cause;
+      const events = page.evaluate(() => JSON.stringify(recorder.events));
+      const log = await deadline(events, LIMIT_MS).catch(String);
+      throw new Error(`Not done in ${LIMIT_MS} ms: ${script}\n${log}`, {
+        cause,
+      });
+    }
+  }
+
+  /** Makes the peer. */
+  start(options: SocketPeerOptions): Promise<void> {
+    return this.run((options) => recorder.start(options), options);
+  }
+
+  /** Sends what JSON can carry. */
+  send(message: JsonValue): Promise<boolean> {
+    return this.run((message) => recorder.peer.send(message), message);
+  }
+
+  /** Waits for so many events of a name; resolves to what they told. */
+  until(name: string, count = 1): Promise<unknown[]> {
+    return this.run((...args) => recorder.until(...args), name, count);
+  }
+
+  /** Waits for so many control messages of a type on its WebSockets. */
+  untilControl(type: string, count = 1): Promise<void> {
+    return this.run(
+      (type, count) =>
+        recorder.when(() =>
+          recorder.controls.filter((each) => each === type).length >= count
+        ),
+      type,
+      count,
+    );
+  }
+
+  /** Waits for so many messages, the numbered ones aside. */
+  untilMessages(count: number): Promise<void> {
+    return this.run(
+      (count) => recorder.when(() => recorder.messages.length >= count),
+      count,
+    );
+  }
+
+  /** Waits until the other peer has acknowledged everything. */
+  untilIdle(): Promise<void> {
+    return this.run(() => recorder.untilIdle());
+  }
+
+  /** Names of the events so far, in order, without `statechange`. */
+  async events(): Promise<string[]> {
+    const names = await this.run(() => recorder.events.map(({ name }) => name));
+    return names.filter((name) => name !== "statechange");
+  }
+
+  /** Binary messages so far, both ways, by what carried them. */
+  packets(): Promise<{ relayed: number; direct: number }> {
+    return this.run(() => {
+      const { relayed, direct } = recorder;
+      return { relayed, direct };
+    });
+  }
+}
+
+/** Numbered messages that both peers send all the time, until it is stopped. */
+export class Traffic {
+  readonly #peers: readonly PagePeer[];
+
+  private constructor(peers: readonly PagePeer[]) {
+    this.#peers = peers;
+  }
+
+  /** Starts it. Every message has so many bytes beside its number. */
+  static async start(
+    peers: readonly PagePeer[],
+    paddingBytes = 0,
+  ): Promise<Traffic> {
+    await Promise.all(
+      peers.map((peer) =>
+        peer.run((bytes) => recorder.startTraffic(bytes), paddingBytes)
+      ),
+    );
+    return new Traffic(peers);
+  }
+
+  /** Waits until it has gone on for so many messages at each peer. */
+  async flow(messages = 100): Promise<void> {
+    await Promise.all(
+      this.#peers.map((peer) =>
+        peer.run((count) => recorder.untilTraffic(count), messages)
+      ),
+    );
+  }
+
+  /** Stops it, and checks that every message came once and in order. */
+  async stop(): Promise<void> {
+    const peers = this.#peers;
+    await Promise.all(
+      peers.map((peer) => peer.run(() => recorder.stopTraffic())),
+    );
+    for (const peer of peers) {
+      const report = await peer.run(() => recorder.trafficReport());
+      const { sent } = report;
+      assertEquals(report, { sent, received: sent, wrong: [] });
+    }
+  }
+}
+
+let shared: Browser | undefined;
+
+/**
+ * Has the tests of a file share one browser, as to start one takes a second.
+ * They share nothing else: each page has a context of its own.
+ */
+export function shareBrowser(): void {
+  Deno.test.beforeAll(async () => {
+    const { executablePath, env } = await findBrowser();
+    shared = await launch({
+      executablePath,
+      env: { ...Deno.env.toObject(), ...env },
+      args: FLAGS,
+    });
+  });
+  Deno.test.afterAll(() => close(shared!));
+}
+
 /** Two pages of one browser that share nothing but the network. */
 export interface BrowserPair extends AsyncDisposable {
   /** Each is in a context of its own, as if in two people's browsers. */
   readonly pages: readonly [Page, Page];
+  /** The peers of those pages, once they are made. */
+  readonly peers: readonly [PagePeer, PagePeer];
+  /** Where the pages come from. */
+  readonly origin: string;
   /** Uncaught errors and `console.error` of every page, as they come. */
   readonly errors: string[];
   /** Opens a further page in a further context. */
   open(url?: string): Promise<Page>;
+  /** Makes both peers, of one pair code unless the options say another. */
+  start(options: SocketPeerOptions): Promise<void>;
+  /** Does something with both peers at once. */
+  each<T>(action: (peer: PagePeer) => Promise<T>): Promise<[T, T]>;
 }
 
 /**
- * Starts a browser with two pages. `url` may be anything; what is relative is
- * a file in `tests/browser/pages/`, where the bundle is `/socketpeer.min.js`.
+ * Opens two pages in the browser of {@linkcode shareBrowser}. An address may
+ * be anything; what is relative is a file in `tests/browser/pages/`, where the
+ * bundle is `/socketpeer.min.js`.
  *
  * @example
  * ```ts ignore
  * await using pair = await browserPair();
- * const [a, b] = pair.pages;
+ * const [a, b] = pair.peers;
  * ```
  */
 export async function browserPair(
-  options: { url?: string } = {},
+  urlA = "/",
+  urlB = urlA,
 ): Promise<BrowserPair> {
   // Closes what was started, last first: also when a later step fails.
   await using stack = new AsyncDisposableStack();
@@ -51,17 +263,15 @@ export async function browserPair(
   stack.defer(() => server.shutdown());
   const origin = `http://localhost:${server.addr.port}`;
 
-  const { executablePath, env } = await findBrowser();
-  const browser = await launch({
-    executablePath,
-    env: { ...Deno.env.toObject(), ...env },
-    args: FLAGS,
+  const contexts: BrowserContext[] = [];
+  stack.defer(async () => {
+    await Promise.all(contexts.map((context) => context.close()));
   });
-  stack.defer(() => close(browser));
 
   const errors: string[] = [];
-  const open = async (url = options.url ?? "/"): Promise<Page> => {
-    const context = await browser.createBrowserContext();
+  const open = async (url = urlA): Promise<Page> => {
+    const context = await shared!.createBrowserContext();
+    contexts.push(context);
     const page = await context.newPage();
     page.on("pageerror", (error) => errors.push(String(error)));
     page.on("console", (message) => {
@@ -71,13 +281,23 @@ export async function browserPair(
     await page.goto(new URL(url, origin).href);
     return page;
   };
-  const pages = [await open(), await open()] as const;
+  const pages = await Promise.all([open(), open(urlB)] as const);
+
+  const peers = [new PagePeer(pages[0]), new PagePeer(pages[1])] as const;
+  const each: BrowserPair["each"] = (action) =>
+    Promise.all([action(peers[0]), action(peers[1])]);
 
   const owned = stack.move();
   return {
     pages,
+    peers,
+    origin,
     errors,
     open,
+    each,
+    async start(options) {
+      await each((peer) => peer.start({ pairCode: "pair", ...options }));
+    },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

@@ -1,0 +1,104 @@
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import {
+  randomPairCode,
+  resolveOptions,
+  socketUrl,
+} from "../../../src/client/options.ts";
+import type { SocketPeerOptions } from "../../../src/client/options.ts";
+import { systemRuntime } from "../../../src/runtime.ts";
+
+const resolve = (options: SocketPeerOptions) =>
+  resolveOptions(options, systemRuntime());
+
+Deno.test("resolveOptions() has the defaults that README names", () => {
+  const { pairCode, openSocket, webrtc, ...rest } = resolve({});
+  assertMatch(pairCode, /^[0-9a-z]{4}(-[0-9a-z]{4}){3}$/);
+  assertEquals(typeof openSocket, "function");
+  assertEquals(webrtc, undefined);
+  assertEquals(rest, {
+    socketFallback: true,
+    reconnect: true,
+    reconnectDelay: 1000,
+    timeout: 10_000,
+    resumeTimeout: 120_000,
+    autoconnect: true,
+    highWaterMark: 1_048_576,
+    maxBufferedBytes: 67_108_864,
+    maxMessageBytes: 67_108_864,
+    rtcConfig: undefined,
+  });
+});
+
+Deno.test("resolveOptions() takes undefined for the default", () => {
+  assertEquals(resolve({ timeout: undefined }).timeout, 10_000);
+  assertEquals(resolve({ timeout: 0 }).timeout, 0);
+});
+
+Deno.test("resolveOptions() turns reconnect off where a socket is used up", () => {
+  const socket = new EventTarget() as never;
+  assertEquals(resolve({ socket }).reconnect, false);
+  assertEquals(resolve({ socket: () => socket }).reconnect, true);
+});
+
+const BAD: SocketPeerOptions[] = [
+  { pairCode: "" },
+  { pairCode: "x".repeat(257) },
+  { pairCode: 7 as never },
+  { timeout: -1 },
+  { timeout: NaN },
+  { timeout: "10" as never },
+  { reconnectDelay: Infinity },
+  { highWaterMark: 1.5 },
+  { resumeTimeout: 2 ** 31 },
+  { url: "ftp://example.org" },
+  { url: "not an address" },
+  { wrtc: {} as never },
+];
+
+for (const options of BAD) {
+  const name = Object.keys(options)[0];
+  Deno.test(`resolveOptions() refuses ${Deno.inspect(options).slice(0, 60)}`, () => {
+    const error = assertThrows(() => resolve(options)) as Error;
+    assert(error instanceof TypeError || error instanceof RangeError);
+    assertMatch(error.message, new RegExp(`^Cannot use .*"${name}"`));
+  });
+}
+
+Deno.test("resolveOptions() keeps the pair code out of its error", () => {
+  const pairCode = `secret${"x".repeat(300)}`;
+  const error = assertThrows(() => resolve({ pairCode })) as Error;
+  assert(!error.message.includes("secret"));
+});
+
+const URLS: [
+  url: string | undefined,
+  page: string | undefined,
+  socket: string,
+][] = [
+  [undefined, undefined, "ws://localhost/socketpeer/"],
+  [undefined, "https://example.org/chat?x#y", "wss://example.org/socketpeer/"],
+  [undefined, "file:///tmp/page.html", "ws://localhost/socketpeer/"],
+  ["http://localhost:3000", undefined, "ws://localhost:3000/socketpeer/"],
+  ["http://localhost:3000/", undefined, "ws://localhost:3000/socketpeer/"],
+  ["https://example.org/pairs", undefined, "wss://example.org/pairs"],
+  ["wss://example.org/p?x=1#h", undefined, "wss://example.org/p?x=1"],
+  ["/pairs/", "https://example.org/a/b", "wss://example.org/pairs/"],
+];
+
+for (const [url, page, socket] of URLS) {
+  Deno.test(`socketUrl() makes ${socket} of ${url} on ${page}`, () => {
+    assertEquals(socketUrl(url, page), socket);
+  });
+}
+
+Deno.test("randomPairCode() has 80 bits without letters that are mistaken", () => {
+  const runtime = systemRuntime();
+  const seen = new Set<string>();
+  for (let count = 0; count < 1000; count++) {
+    const code = randomPairCode(runtime);
+    // 16 characters of 32: 16 × 5 bits.
+    assertMatch(code, /^([0-9a-hjkmnp-tv-z]{4}-){3}[0-9a-hjkmnp-tv-z]{4}$/);
+    seen.add(code);
+  }
+  assertEquals(seen.size, 1000);
+});

@@ -1,0 +1,311 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { MessageTooLargeError, ProtocolError } from "../../../src/errors.ts";
+import { Session } from "../../../src/client/session.ts";
+import {
+  MAX_PACKET_BYTES,
+  WINDOW_BYTES,
+} from "../../../src/protocol/limits.ts";
+import { encodeMessage, type Message } from "../../../src/protocol/message.ts";
+
+/** A session, and what it reported. */
+function testSession(maxMessageBytes = 1_000_000) {
+  const messages: Message[] = [];
+  const ends: boolean[] = [];
+  const session = new Session({
+    message: (message) => messages.push(message),
+    ended: (aborted) => ends.push(aborted),
+  }, maxMessageBytes);
+  const queue = (data: unknown) => session.queue(encodeMessage(data));
+  /** Everything that may be sent now, copied as a transport does. */
+  const packets = (carrier: unknown = "relay", now = 0): Uint8Array[] => {
+    const sent = [];
+    for (let packet; (packet = session.nextPacket(carrier, now));) {
+      sent.push(packet.slice());
+    }
+    return sent;
+  };
+  return { session, messages, ends, queue, packets };
+}
+
+/** A packet, written out: `ack`, `first`, then frames. */
+function packet(ack: number, first: number, ...frames: number[][]): Uint8Array {
+  return new Uint8Array([
+    ...[0, 0, 0, 0, ack >> 8, ack & 255],
+    ...[0, 0, 0, 0, first >> 8, first & 255],
+    ...frames.flat(),
+  ]);
+}
+
+const HI = [0, 0, 2, 0x68, 0x69]; // text, two bytes, "hi"
+const YO = [0, 0, 2, 0x79, 0x6f];
+
+Deno.test("Session.nextPacket() puts messages of one turn into one packet", () => {
+  const { queue, packets } = testSession();
+  queue("hi");
+  queue("yo");
+  assertEquals(packets(), [packet(0, 1, HI, YO)]);
+  queue(new Uint8Array([7]));
+  queue(null);
+  const json = [2, 0, 4, 0x6e, 0x75, 0x6c, 0x6c];
+  assertEquals(packets(), [packet(0, 3, [1, 0, 1, 7], json)]);
+});
+
+Deno.test("Session.nextPacket() acknowledges what was received", () => {
+  const { session, queue, packets } = testSession();
+  session.receive(packet(0, 1, HI, YO), 0);
+  assert(session.owesAck);
+  queue("hi");
+  assertEquals(packets(), [packet(2, 1, HI)]);
+  assert(!session.owesAck);
+});
+
+Deno.test("Session.nextPacket() keeps packets within their largest size", () => {
+  const sender = testSession();
+  const receiver = testSession();
+  const sent = ["a".repeat(60_000), "é".repeat(5000), "b".repeat(200_000), "c"];
+  for (const message of sent) sender.queue(message);
+  for (const packet of sender.packets()) {
+    assert(packet.length <= MAX_PACKET_BYTES, `${packet.length}`);
+    receiver.session.receive(packet, 0);
+  }
+  assertEquals(receiver.messages, sent);
+});
+
+Deno.test("Session.nextPacket() stops at the window and goes on after an ack", () => {
+  const { session, queue, packets } = testSession(5_000_000);
+  queue(new Uint8Array(3_000_000));
+  const first = packets();
+  const bytes = first.reduce((sum, { length }) => sum + length, 0);
+  assert(bytes <= WINDOW_BYTES);
+  assert(bytes > WINDOW_BYTES - MAX_PACKET_BYTES);
+  session.receive(packet(first.length, 0).slice(0, 6), 0);
+  assert(packets().length > 0);
+});
+
+Deno.test("Session keeps filling the open packet while the window is full", () => {
+  const { session, queue, packets } = testSession(5_000_000);
+  queue(new Uint8Array(2_000_000));
+  const inFlight = packets().length;
+  const waiting = Math.ceil(2_000_000 / 65_521) - inFlight;
+  for (let count = 0; count < 100; count++) queue("hi");
+  assertEquals(packets(), []);
+  session.receive(packet(inFlight, 0).slice(0, 6), 0);
+  // All of them stand in the packet that the end of the large message began.
+  assertEquals(packets().length, waiting);
+});
+
+Deno.test("Session.carrierLost() sends again what the carrier had, and only that", () => {
+  const { session, queue, packets } = testSession();
+  queue("hi");
+  packets("relay");
+  queue("yo");
+  packets("direct");
+  session.carrierLost("relay");
+  assertEquals(packets("direct"), [packet(0, 1, HI)]);
+  session.carrierLost("direct");
+  assertEquals(packets("relay"), [packet(0, 1, HI), packet(0, 2, YO)]);
+});
+
+Deno.test("Session.carrierLost() does not send again what was acknowledged", () => {
+  const { session, queue, packets } = testSession();
+  queue("hi");
+  packets("relay");
+  queue("yo");
+  packets("relay");
+  session.carrierLost("relay");
+  session.receive(packet(1, 0).slice(0, 6), 0);
+  assertEquals(packets("direct"), [packet(0, 2, YO)]);
+});
+
+Deno.test("Session.receive() drops a duplicate and acknowledges it again", () => {
+  const { session, messages } = testSession();
+  session.receive(packet(0, 1, HI), 0);
+  session.ackPacket();
+  assert(!session.owesAck);
+  session.receive(packet(0, 1, HI), 0);
+  assertEquals(messages, ["hi"]);
+  assert(session.owesAck);
+});
+
+Deno.test("Session.receive() takes the new half of a packet that overlaps", () => {
+  const { session, messages } = testSession();
+  session.receive(packet(0, 1, HI), 0);
+  session.receive(packet(0, 1, HI, YO), 0);
+  assertEquals(messages, ["hi", "yo"]);
+});
+
+Deno.test("Session.receive() holds an early packet until the gap closes", () => {
+  const { session, messages } = testSession();
+  session.receive(packet(0, 3, YO), 0);
+  session.receive(packet(0, 2, YO), 0);
+  session.receive(packet(0, 3, YO), 0);
+  assertEquals(messages, []);
+  assertEquals(session.received, 0);
+  session.receive(packet(0, 1, HI), 0);
+  assertEquals(messages, ["hi", "yo", "yo"]);
+  assertEquals(session.received, 3);
+});
+
+Deno.test("Session.receive() joins the frames of a split message", () => {
+  const { session, messages } = testSession();
+  // "é" is C3 A9: split in the middle of a character.
+  session.receive(packet(0, 1, [0x80, 0, 1, 0xc3]), 0);
+  assertEquals(messages, []);
+  session.receive(packet(0, 2, [0x80, 0, 0], [0, 0, 1, 0xa9], HI), 0);
+  assertEquals(messages, ["é", "hi"]);
+});
+
+Deno.test("Session.receive() gives bytes that share no memory with a packet", () => {
+  const { session, messages } = testSession();
+  const bytes = packet(0, 1, [1, 0, 2, 5, 6]);
+  session.receive(bytes, 0);
+  bytes.fill(9);
+  const message = messages[0] as Uint8Array;
+  assertEquals(message, new Uint8Array([5, 6]));
+  assertEquals(message.buffer.byteLength, 2);
+});
+
+Deno.test("Session.queue() copies bytes", () => {
+  const { queue, packets } = testSession();
+  const bytes = new Uint8Array([1]);
+  queue(bytes);
+  bytes[0] = 2;
+  assertEquals(packets(), [packet(0, 1, [1, 0, 1, 1])]);
+});
+
+Deno.test("Session counts what is not acknowledged, in messages and bytes", () => {
+  const { session, queue, packets } = testSession();
+  queue("hi");
+  queue("a".repeat(200_000));
+  assertEquals(session.unacknowledged, 2);
+  assert(session.bufferedBytes > 200_000);
+  const { length } = packets();
+  assertEquals(session.unacknowledged, 2);
+  session.receive(packet(length - 1, 0).slice(0, 6), 0);
+  assertEquals(session.unacknowledged, 1);
+  // Four frames of the long one and "hi" before it.
+  session.receive(packet(5, 0).slice(0, 6), 0);
+  assertEquals(session.unacknowledged, 0);
+  assertEquals(session.bufferedBytes, 0);
+  assert(session.idle);
+});
+
+Deno.test("Session.end() reaches the other side after everything before it", () => {
+  const sender = testSession();
+  const receiver = testSession();
+  sender.queue("hi");
+  sender.session.end();
+  assertEquals(sender.session.unacknowledged, 1);
+  for (const packet of sender.packets()) receiver.session.receive(packet, 0);
+  assertEquals(receiver.messages, ["hi"]);
+  assertEquals(receiver.ends, [false]);
+  sender.session.receive(receiver.session.ackPacket(), 0);
+  assert(sender.session.idle);
+});
+
+Deno.test("Session.stopReceiving() neither reports nor acknowledges, but hears the end", () => {
+  const { session, messages, ends } = testSession();
+  session.stopReceiving();
+  session.receive(packet(0, 1, HI), 0);
+  assertEquals(messages, []);
+  assertEquals(session.received, 0);
+  session.receive(packet(0, 1, HI, [3, 0, 0]), 0);
+  assertEquals(messages, []);
+  assertEquals(ends, [false]);
+});
+
+Deno.test("Session.close() stops in the middle of a packet", () => {
+  const messages: Message[] = [];
+  const session = new Session({
+    message: (message) => {
+      messages.push(message);
+      session.close();
+    },
+    ended: () => {},
+  }, 100);
+  session.receive(packet(0, 1, HI, YO), 0);
+  assertEquals(messages, ["hi"]);
+});
+
+Deno.test("Session.receive() ends at an abort", () => {
+  const { session, ends } = testSession();
+  session.receive(testSession().session.abortPacket(), 0);
+  assertEquals(ends, [true]);
+});
+
+Deno.test("Session measures round trips, but not of what was sent twice", () => {
+  const { session, queue, packets } = testSession();
+  queue("hi");
+  packets("relay", 0);
+  session.carrierLost("relay");
+  packets("direct", 1000);
+  session.receive(packet(1, 0).slice(0, 6), 1001);
+  assertEquals(session.rtt, undefined);
+  queue("yo");
+  packets("direct", 2000);
+  session.receive(packet(2, 0).slice(0, 6), 2080);
+  assertEquals(session.rtt, 80);
+});
+
+Deno.test("Session.waitingSince() tells since when nothing was acknowledged", () => {
+  const { session, queue, packets } = testSession();
+  assertEquals(session.waitingSince("direct"), undefined);
+  queue("hi");
+  packets("direct", 10);
+  queue("yo");
+  packets("direct", 20);
+  assertEquals(session.waitingSince("direct"), 10);
+  assertEquals(session.waitingSince("relay"), undefined);
+  session.receive(packet(1, 0).slice(0, 6), 30);
+  assertEquals(session.waitingSince("direct"), 30);
+  session.receive(packet(2, 0).slice(0, 6), 40);
+  assertEquals(session.waitingSince("direct"), undefined);
+});
+
+const BROKEN: [name: string, packets: Uint8Array[]][] = [
+  ["an ack of what was never sent", [packet(1, 0).slice(0, 6)]],
+  ["a packet of 7 bytes", [new Uint8Array(7)]],
+  ["an empty packet", [new Uint8Array(0)]],
+  ["a packet that is too large", [new Uint8Array(MAX_PACKET_BYTES + 1)]],
+  ["a frame that is cut short", [packet(0, 1, [0, 0, 5, 0x68])]],
+  ["a frame without its length", [packet(0, 1, [0, 0])]],
+  ["an unknown kind", [packet(0, 1, [4, 0, 0])]],
+  ["text that is not UTF-8", [packet(0, 1, [0, 0, 1, 0xff])]],
+  ["JSON that is none", [packet(0, 1, [2, 0, 1, 0x7b])]],
+  [
+    "a message that changes its kind",
+    [packet(0, 1, [0x80, 0, 0], [1, 0, 0])],
+  ],
+  [
+    "a number absurdly far ahead",
+    [new Uint8Array([0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, ...HI])],
+  ],
+  [
+    "more than the window before its turn",
+    Array.from({ length: 17 }, (_, index) => {
+      const large = new Uint8Array(MAX_PACKET_BYTES);
+      large.set(packet(0, index + 2, [1, 255, 241]));
+      return large;
+    }),
+  ],
+];
+
+for (const [name, packets] of BROKEN) {
+  Deno.test(`Session.receive() refuses ${name}`, () => {
+    const { session } = testSession();
+    assertThrows(() => {
+      for (const packet of packets) session.receive(packet, 0);
+    }, ProtocolError);
+  });
+}
+
+Deno.test("Session.receive() refuses a message that grows too large, before holding it", () => {
+  const { session } = testSession(10);
+  const part = [0x81, 0, 6, 1, 2, 3, 4, 5, 6];
+  session.receive(packet(0, 1, part), 0);
+  assertThrows(
+    () => session.receive(packet(0, 2, part), 0),
+    MessageTooLargeError,
+    "12 bytes",
+  );
+});

@@ -1,0 +1,540 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import type { SocketPeer, SocketPeerOptions } from "../../../client.ts";
+import { PeerClosedError } from "../../../src/errors.ts";
+import {
+  type ConnectionState,
+  mayEnter,
+} from "../../../src/client/connection_state.ts";
+import { record, type Recording } from "../../support/recorder.ts";
+import { World, type WorldOptions } from "../../support/simulation.ts";
+
+const SECOND = 1000;
+const RELAY = { webrtc: false };
+
+/** Two peers in a world, joined unless time has not passed yet. */
+async function joined(
+  options: SocketPeerOptions & { webrtc?: boolean } = {},
+  worldOptions: WorldOptions = {},
+) {
+  const world = new World(worldOptions);
+  const a = world.peer(options);
+  const b = world.peer(options);
+  const [ofA, ofB] = [record(a), record(b)];
+  await world.clock.pass(SECOND);
+  assertEquals([a.connected, b.connected], [true, true]);
+  return { world, a, b, ofA, ofB };
+}
+
+/** Forgets what was recorded. */
+function forget(...recordings: Recording[]): void {
+  for (const { events, messages, codes } of recordings) {
+    for (const list of [events, messages, codes]) list.splice(0);
+  }
+}
+
+Deno.test("SocketPeer connects over the relay, is upgraded, and carries what was sent before", async () => {
+  const world = new World();
+  const a = world.peer();
+  a.send("early");
+  const [ofA, b] = [record(a), world.peer()];
+  const ofB = record(b);
+  assertEquals([a.connected, a.path, a.bufferedAmount > 0], [
+    false,
+    null,
+    true,
+  ]);
+  await world.clock.pass(SECOND);
+  b.send("late");
+  await world.clock.pass(SECOND);
+  assertEquals(ofA.events, ["connect", "upgrade_attempt", "upgrade"]);
+  assertEquals(ofB.events, ["connect", "upgrade_attempt", "upgrade"]);
+  assertEquals(ofB.messages, ["early"]);
+  assertEquals(ofA.messages, ["late"]);
+  assertEquals([a.path, b.path, a.bufferedAmount], ["direct", "direct", 0]);
+});
+
+Deno.test("SocketPeer stays on the relay where a peer has no WebRTC", async () => {
+  const world = new World();
+  const [a, b] = [world.peer(), world.peer(RELAY)];
+  const ofA = record(a);
+  await world.clock.pass(60 * SECOND);
+  assertEquals(ofA.events, ["connect"]);
+  assertEquals([a.path, b.path], ["relay", "relay"]);
+});
+
+Deno.test("SocketPeer.connect() is called by itself after the code that constructed it", async () => {
+  const world = new World();
+  const lazy = world.peer({ autoconnect: false });
+  const eager = world.peer();
+  const [ofLazy, ofEager] = [record(lazy), record(eager)];
+  await world.clock.pass(SECOND);
+  assertEquals(ofLazy.states, []);
+  assertEquals(ofEager.states, ["connecting", "waiting"]);
+  lazy.connect();
+  await world.clock.pass(SECOND);
+  assertEquals(eager.connected, true);
+});
+
+Deno.test("SocketPeer reports a timeout once, and stays findable on its socket", async () => {
+  const world = new World();
+  const a = world.peer();
+  const ofA = record(a);
+  await world.clock.pass(9 * SECOND);
+  assertEquals(ofA.events, []);
+  await world.clock.pass(31 * SECOND);
+  assertEquals(ofA.events, ["connect_timeout", "connect_error", "error"]);
+  assertEquals(ofA.codes, ["CONNECT_TIMEOUT"]);
+  const [socket] = world.sockets;
+  world.peer();
+  await world.clock.pass(SECOND);
+  assert(a.connected);
+  assert(world.sockets.has(socket), "on the same socket");
+});
+
+Deno.test("SocketPeer gives up at the timeout without reconnect, and keeps what was sent", async () => {
+  const world = new World();
+  const a = world.peer({ reconnect: false });
+  const ofA = record(a);
+  a.send("patient");
+  await world.clock.pass(60 * SECOND);
+  assertEquals(ofA.events, ["connect_timeout", "connect_error", "error"]);
+  assertEquals(ofA.states.at(-1), "idle");
+  assertEquals([world.sockets.size, world.clock.pending], [0, 0]);
+  const ofB = record(world.peer());
+  a.connect();
+  await world.clock.pass(SECOND);
+  assertEquals(ofB.messages, ["patient"]);
+});
+
+Deno.test("SocketPeer with timeout 0 waits for ever", async () => {
+  const world = new World({ peerTimeout: 0 });
+  const ofA = record(world.peer({ timeout: 0 }));
+  await world.clock.pass(3600 * SECOND);
+  assertEquals(ofA.events, []);
+});
+
+Deno.test("SocketPeer abandons an attempt that hangs, and dials again", async () => {
+  const world = new World();
+  world.swallowing = true;
+  const a = world.peer();
+  const ofA = record(a);
+  await world.clock.pass(10 * SECOND);
+  assertEquals(ofA.events, ["connect_timeout", "connect_error", "error"]);
+  world.swallowing = false;
+  world.peer();
+  await world.clock.pass(5 * SECOND);
+  assert(a.connected);
+});
+
+Deno.test("SocketPeer reports each attempt that fails, and dials with backoff", async () => {
+  const world = new World();
+  world.killServer();
+  const a = world.peer({ timeout: 0 });
+  const ofA = record(a);
+  await world.clock.pass(120 * SECOND);
+  const attempts = ofA.events.filter((event) => event === "connect_error");
+  // Fewer than one in five seconds, and more than one in thirty.
+  assert(attempts.length >= 4 && attempts.length <= 24, `${attempts.length}`);
+  assertEquals(new Set(ofA.codes), new Set(["SOCKET"]));
+  world.startServer();
+  world.peer();
+  await world.clock.pass(31 * SECOND);
+  assert(a.connected);
+});
+
+Deno.test("SocketPeer is let go when it waits too long, and comes back", async () => {
+  const world = new World({ peerTimeout: 20 * SECOND });
+  const a = world.peer({ timeout: 0 });
+  const ofA = record(a);
+  await world.clock.pass(25 * SECOND);
+  assertEquals(ofA.events, ["connect_error", "error"]);
+  assertEquals(ofA.codes, ["PEER_TIMEOUT"]);
+  world.peer();
+  await world.clock.pass(2 * SECOND);
+  assert(a.connected);
+});
+
+Deno.test("SocketPeer is busy while two others hold the code, who notice nothing", async () => {
+  const { world, a, b, ofA, ofB } = await joined();
+  forget(ofA, ofB);
+  const third = world.peer();
+  const ofThird = record(third);
+  await world.clock.pass(10 * SECOND);
+  assertEquals(ofThird.events.slice(0, 3), ["busy", "connect_error", "error"]);
+  assertEquals(new Set(ofThird.codes), new Set(["BUSY", "CONNECT_TIMEOUT"]));
+  assertEquals([...ofA.events, ...ofB.events], []);
+  assertEquals([a.connected, b.connected], [true, true]);
+  b.close();
+  await world.clock.pass(60 * SECOND);
+  assert(third.connected, "the third gets in when there is a place");
+});
+
+Deno.test("SocketPeer goes on after the relay broke, and loses nothing", async () => {
+  const { world, a, b, ofA, ofB } = await joined(RELAY);
+  forget(ofA, ofB);
+  a.send("under way");
+  world.cutSockets();
+  a.send("meanwhile");
+  b.send("from the other side");
+  await world.clock.pass(5 * SECOND);
+  assertEquals(ofB.messages, ["under way", "meanwhile"]);
+  assertEquals(ofA.messages, ["from the other side"]);
+  assertEquals(ofA.events, ["reconnect"]);
+  assertEquals(ofB.events, ["reconnect"]);
+});
+
+Deno.test("SocketPeer goes on with another server, which knows nothing of it", async () => {
+  const { world, a, b, ofA, ofB } = await joined(RELAY);
+  world.killServer();
+  a.send("kept");
+  await world.clock.pass(30 * SECOND);
+  world.startServer();
+  // A stranger is first at the new server, and has to go.
+  const stranger = record(world.peer({ ...RELAY, reconnect: false }));
+  await world.clock.pass(60 * SECOND);
+  assertEquals(ofB.messages, ["kept"]);
+  assert(ofA.events.includes("reconnect"));
+  assertEquals([a.connected, b.connected], [true, true]);
+  assert(stranger.events.includes("busy"));
+  assert(!stranger.events.includes("connect"));
+});
+
+Deno.test("SocketPeer reports attempts to reconnect that fail or hang", async () => {
+  const { world, ofA } = await joined(RELAY);
+  world.killServer();
+  await world.clock.pass(10 * SECOND);
+  assert(ofA.events.includes("reconnect_error"));
+  forget(ofA);
+  world.listening = world.swallowing = true;
+  await world.clock.pass(60 * SECOND);
+  const at = ofA.events.indexOf("reconnect_timeout");
+  assertEquals(ofA.events.slice(at, at + 3), [
+    "reconnect_timeout",
+    "reconnect_error",
+    "error",
+  ]);
+  assert(ofA.codes.includes("RECONNECT_TIMEOUT"));
+});
+
+Deno.test("SocketPeer finds a half-open socket by its silence, and takes its place again", async () => {
+  const { world, a, ofA, ofB } = await joined(RELAY);
+  forget(ofA, ofB);
+  world.stallSockets();
+  a.send("into the void");
+  await world.clock.pass(60 * SECOND);
+  assertEquals(ofB.messages, ["into the void"]);
+  assert(!ofA.events.includes("busy"), "it holds the key");
+  assert(ofA.events.includes("reconnect"));
+});
+
+Deno.test("SocketPeer over a data channel is not interrupted by a broken socket", async () => {
+  const { world, a, b, ofA, ofB } = await joined();
+  forget(ofA, ofB);
+  world.cutSockets();
+  a.send("still direct");
+  await world.clock.pass(100);
+  assertEquals(ofB.messages, ["still direct"]);
+  await world.clock.pass(10 * SECOND);
+  assertEquals([...ofA.events, ...ofB.events], []);
+  assertEquals([a.path, b.path, world.sockets.size], ["direct", "direct", 2]);
+});
+
+Deno.test("SocketPeer goes back to the relay when the channel closes, and up again", async () => {
+  const { world, a, ofA, ofB } = await joined();
+  forget(ofA, ofB);
+  a.send("in flight");
+  await world.clock.pass(0);
+  world.closeChannels();
+  a.send("after");
+  await world.clock.pass(100);
+  assertEquals(ofB.messages, ["in flight", "after"]);
+  await world.clock.pass(10 * SECOND);
+  assertEquals(ofA.events, ["downgrade", "upgrade_attempt", "upgrade"]);
+  assertEquals(ofB.events, ["downgrade", "upgrade_attempt", "upgrade"]);
+});
+
+Deno.test("SocketPeer finds a silent channel within a second, and uses it again when it heals", async () => {
+  const { world, a, b, ofA, ofB } = await joined();
+  forget(ofA, ofB);
+  world.stallChannels();
+  a.send("detour");
+  await world.clock.pass(900);
+  assertEquals(ofB.messages, ["detour"]);
+  assertEquals(ofA.events, ["downgrade"]);
+  // The other peer still trusts the dead channel: its acknowledgement must
+  // come back the way the message went.
+  assertEquals(a.bufferedAmount, 0);
+  b.send("back");
+  await world.clock.pass(900);
+  assertEquals(ofA.messages, ["back"]);
+  world.healChannels();
+  await world.clock.pass(2 * SECOND);
+  assertEquals(ofA.events, ["downgrade", "upgrade"]);
+  assertEquals(ofB.events, ["downgrade", "upgrade"]);
+  assertEquals(ofA.messages.length + ofB.messages.length, 2);
+});
+
+Deno.test("SocketPeer ends when it is alone too long, tells what was not acknowledged, and looks for another", async () => {
+  const { world, a, b, ofA } = await joined({
+    ...RELAY,
+    resumeTimeout: 30 * SECOND,
+  });
+  a.send("taken");
+  await world.clock.pass(SECOND);
+  b.removeAllListeners();
+  world.killServer();
+  a.send("one");
+  a.send("two");
+  await world.clock.pass(29 * SECOND);
+  assertEquals(ofA.args.close, undefined);
+  await world.clock.pass(2 * SECOND);
+  assertEquals(ofA.args.close, [[{ reason: "away", unacknowledged: 2 }]]);
+  a.send("for the next");
+  world.startServer();
+  await world.clock.pass(60 * SECOND);
+  assertEquals(ofA.events.at(-1), "connect");
+});
+
+Deno.test("SocketPeer does not count the time that it slept", async () => {
+  const { world, a, ofA } = await joined(RELAY);
+  world.cutSockets();
+  world.clock.jump(3600 * SECOND);
+  await world.clock.pass(5 * SECOND);
+  assertEquals(ofA.args.close, undefined);
+  assert(a.connected);
+});
+
+Deno.test("SocketPeer ends at once without reconnect", async () => {
+  const { world, a, ofA } = await joined({ ...RELAY, reconnect: false });
+  a.send("lost");
+  world.cutSockets();
+  await world.clock.pass(SECOND);
+  assertEquals(ofA.args.close, [[{ reason: "lost", unacknowledged: 1 }]]);
+  assertThrows(() => a.send("x"), PeerClosedError);
+  assertEquals([world.sockets.size, world.clock.pending], [0, 0]);
+});
+
+Deno.test("SocketPeer.close() first delivers what was sent", async () => {
+  const { world, a, b, ofA, ofB } = await joined();
+  for (let count = 0; count < 500; count++) a.send("x".repeat(10_000));
+  a.close();
+  assertEquals(a.connected, false);
+  assertThrows(() => a.send("y"), PeerClosedError);
+  await world.clock.pass(4 * SECOND);
+  assertEquals(ofB.messages.length, 500);
+  assertEquals(ofA.args.close, [[{ reason: "local", unacknowledged: 0 }]]);
+  assertEquals(ofB.args.close, [[{ reason: "remote", unacknowledged: 0 }]]);
+  // The one that is left looks for another.
+  world.peer();
+  await world.clock.pass(2 * SECOND);
+  assert(b.connected);
+});
+
+Deno.test("SocketPeer.close() gives up after its linger time, and counts", async () => {
+  const { world, a, ofA } = await joined(RELAY);
+  world.stallSockets();
+  a.send("one");
+  a.close();
+  await world.clock.pass(4 * SECOND);
+  assertEquals(ofA.args.close, undefined);
+  await world.clock.pass(2 * SECOND);
+  assertEquals(ofA.args.close, [[{ reason: "local", unacknowledged: 1 }]]);
+});
+
+Deno.test("SocketPeer.close() on both sides at once ends both soon", async () => {
+  const { world, a, b, ofA, ofB } = await joined();
+  a.close();
+  b.close();
+  await world.clock.pass(SECOND);
+  assertEquals(ofA.args.close, [[{ reason: "local", unacknowledged: 0 }]]);
+  assertEquals(ofB.args.close, [[{ reason: "local", unacknowledged: 0 }]]);
+  await world.clock.pass(2 * SECOND);
+  assertEquals([world.registry.size, world.clock.pending], [0, 0]);
+});
+
+Deno.test("SocketPeer.close() before anybody came ends the wait", async () => {
+  const world = new World();
+  const a = world.peer();
+  const ofA = record(a);
+  a.send("nobody");
+  await world.clock.pass(SECOND);
+  a.close();
+  a.close();
+  assertEquals(ofA.args.close, [[{ reason: "local", unacknowledged: 1 }]]);
+  await world.clock.pass(SECOND);
+  assertEquals([world.registry.size, world.clock.pending], [0, 0]);
+});
+
+Deno.test("SocketPeer.connect() after close() begins a new conversation", async () => {
+  const { world, a, b, ofA, ofB } = await joined();
+  forget(ofA, ofB);
+  a.send("last of the old");
+  a.close();
+  a.connect();
+  a.send("first of the new");
+  await world.clock.pass(10 * SECOND);
+  assertEquals(ofB.messages, ["last of the old", "first of the new"]);
+  assertEquals(ofA.events.filter((event) => event === "close").length, 1);
+  assertEquals(ofA.events.filter((event) => event === "connect").length, 1);
+  assertEquals([a.path, b.path], ["direct", "direct"]);
+});
+
+Deno.test("SocketPeer.destroy() waits for nothing, and the other side is told", async () => {
+  const { world, a, ofA, ofB } = await joined(RELAY);
+  a.send("x");
+  a.destroy();
+  assertEquals(ofA.args.close, [[{ reason: "local", unacknowledged: 1 }]]);
+  await world.clock.pass(100);
+  assertEquals(ofB.args.close.length, 1);
+});
+
+Deno.test("SocketPeer whose conversation the server ends does not come back", async () => {
+  for (const options of [{}, RELAY]) {
+    const { world, a, ofA, ofB } = await joined(options);
+    a.send("x");
+    assertEquals(world.registry.end("code"), true);
+    await world.clock.pass(60 * SECOND);
+    for (const { args, states } of [ofA, ofB]) {
+      assertEquals(args.close.length, 1);
+      assertEquals((args.close[0][0] as { reason: string }).reason, "server");
+      assertEquals(states.at(-1), "closed");
+    }
+    assertEquals([world.sockets.size, world.clock.pending], [0, 0]);
+    assertEquals(
+      [...world.channels].map((end) => end.readyState),
+      [
+        ...world.channels,
+      ].map(() => "closed"),
+    );
+  }
+});
+
+Deno.test("SocketPeer without socketFallback sends nothing through the server", async () => {
+  const world = new World();
+  const a = world.peer({ socketFallback: false });
+  // One side that asks for it is enough.
+  const b = world.peer();
+  const [ofA, ofB] = [record(a), record(b)];
+  a.send("one");
+  await world.clock.pass(SECOND);
+  assertEquals(ofA.events, ["upgrade_attempt", "connect", "upgrade"]);
+  assertEquals(ofB.messages, ["one"]);
+  world.closeChannels();
+  a.send("two");
+  await world.clock.pass(10 * SECOND);
+  assertEquals(ofB.messages, ["one", "two"]);
+  assert(ofA.events.includes("reconnect"));
+  assertEquals(world.relayed, 0);
+});
+
+Deno.test("SocketPeer without socketFallback and WebRTC cannot connect, on either side", async () => {
+  const world = new World();
+  const ofA = record(world.peer({ socketFallback: false }));
+  const ofB = record(world.peer(RELAY));
+  await world.clock.pass(60 * SECOND);
+  for (const { events, codes, states } of [ofA, ofB]) {
+    assertEquals(events, ["connect_error", "error"]);
+    assertEquals(codes, ["WEBRTC_MISSING"]);
+    assertEquals(states.at(-1), "idle");
+  }
+});
+
+Deno.test("SocketPeer with a listener that throws loses no message", async () => {
+  const { world, a, b } = await joined(RELAY);
+  const uncaught: unknown[] = [];
+  const onError = (event: ErrorEvent) => {
+    event.preventDefault();
+    uncaught.push(event.error);
+  };
+  globalThis.addEventListener("error", onError);
+  const got: unknown[] = [];
+  b.on("data", (message) => {
+    got.push(message);
+    throw new Error("a listener's own");
+  });
+  a.send(1);
+  a.send(2);
+  await world.clock.pass(SECOND);
+  globalThis.removeEventListener("error", onError);
+  assertEquals(got, [1, 2]);
+  assertEquals(uncaught.length, 2);
+});
+
+Deno.test("SocketPeer that closes in its listener gets nothing more", async () => {
+  const { world, a, b } = await joined(RELAY);
+  const got: unknown[] = [];
+  b.on("data", (message) => {
+    got.push(message);
+    b.close();
+  });
+  a.send(1);
+  a.send(2);
+  await world.clock.pass(SECOND);
+  assertEquals(got, [1]);
+});
+
+Deno.test("SocketPeer ends a conversation with a peer that breaks the protocol", async () => {
+  const { world, a, ofA, ofB } = await joined(RELAY);
+  const [socket] = world.sockets;
+  socket.dispatch("message", { data: new ArrayBuffer(3) });
+  await world.clock.pass(SECOND);
+  const broken = ofA.args.close ? ofA : ofB;
+  assertEquals(broken.codes, ["PROTOCOL"]);
+  assertEquals(
+    (broken.args.close[0][0] as { reason: string }).reason,
+    "error",
+  );
+  void a;
+});
+
+Deno.test("SocketPeer reports a control message that it cannot read, and goes on", async () => {
+  const { world, a, b, ofA, ofB } = await joined(RELAY);
+  for (const socket of world.sockets) {
+    socket.dispatch("message", { data: "{" });
+  }
+  a.send("still here");
+  await world.clock.pass(SECOND);
+  assertEquals([ofA.codes, ofB.codes], [["PROTOCOL"], ["PROTOCOL"]]);
+  assertEquals(ofB.messages, ["still here"]);
+  assert(b.connected);
+});
+
+Deno.test("SocketPeer.send() returns false and drain follows, once the other peer has it", async () => {
+  const { world, a, ofA } = await joined(RELAY);
+  forget(ofA);
+  assertEquals(a.send(new Uint8Array(2_000_000)), false);
+  assertEquals(ofA.events, []);
+  await world.clock.pass(SECOND);
+  assertEquals(ofA.events, ["drain"]);
+});
+
+Deno.test("SocketPeer.off() without a listener removes all of that event", async () => {
+  const { world, a, b, ofB } = await joined(RELAY);
+  b.off("data");
+  a.send(1);
+  await world.clock.pass(SECOND);
+  assertEquals(ofB.messages, []);
+  assertEquals(b.listenerCount("data"), 0);
+  assertEquals(b.listenerCount("connect"), 1);
+});
+
+Deno.test("SocketPeer moves between states only as the table allows", async () => {
+  const world = new World({ seed: 7 });
+  const moves: [ConnectionState, ConnectionState][] = [];
+  const watch = (peer: SocketPeer) =>
+    peer.on("statechange", (to, from) => moves.push([from, to]));
+  const a = watch(world.peer());
+  watch(world.peer());
+  watch(world.peer());
+  watch(world.peer({ pairCode: "alone", reconnect: false }));
+  for (const strike of ["cutSockets", "killServer", "startServer"] as const) {
+    await world.clock.pass(5 * SECOND);
+    world[strike]();
+    world.closeChannels();
+  }
+  await world.clock.pass(60 * SECOND);
+  a.close();
+  await world.clock.pass(60 * SECOND);
+  assert(moves.length > 15, `${moves.length}`);
+  assertEquals(moves.filter(([from, to]) => !mayEnter(from, to)), []);
+});
