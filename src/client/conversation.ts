@@ -13,9 +13,10 @@ import { BUSY, ENDED_BY_SERVER, PEER_LEFT } from "../protocol/close_code.ts";
 import type { ControlMessage, Hello } from "../protocol/control.ts";
 import { PROTOCOL_VERSION } from "../protocol/limits.ts";
 import type { Cancel, Runtime, WebSocketLike } from "../runtime.ts";
+import { afterAwake } from "./awake.ts";
 import type { ConnectionState } from "./connection_state.ts";
 import type { CloseInfo, CloseReason, SocketPeerEvents } from "./events.ts";
-import type { ResolvedOptions } from "./options.ts";
+import { randomCode, type ResolvedOptions } from "./options.ts";
 import { Path, type PathKind } from "./path.ts";
 import { SendQueue } from "./send_queue.ts";
 import { Session } from "./session.ts";
@@ -27,8 +28,6 @@ import { Upgrader } from "./upgrader.ts";
 const LINGER_MS = 5000;
 /** How long the last acknowledgement may take over a data channel. */
 const LAST_ACK_MS = 1000;
-/** A timer later than this slept with its page. */
-const SLEPT_MS = 2000;
 
 /** What a {@linkcode Conversation} reports. */
 export interface ConversationHandlers {
@@ -73,8 +72,8 @@ export class Conversation {
     this.#options = options;
     this.#runtime = runtime;
     this.#handlers = handlers;
-    this.#id = randomName(runtime);
-    this.#key = randomName(runtime);
+    this.#id = randomCode(runtime);
+    this.#key = randomCode(runtime);
     this.#session = new Session({
       message: (message) => this.#emit("data", message),
       ended: (aborted) => this.#remoteEnded(aborted),
@@ -140,7 +139,12 @@ export class Conversation {
       if (timeout > 0) {
         this.#connectTimer = this.#runtime.after(
           timeout,
-          () => this.#connectTimedOut(),
+          () => {
+            this.#reportTimeout();
+            if (this.#ended || this.#begun) return;
+            if (!this.#options.reconnect) this.#stop();
+            else if (this.#signaling.dialing) this.#dialLater();
+          },
         );
       }
       this.#signaling.dial();
@@ -264,9 +268,9 @@ export class Conversation {
       "connect_error",
       new SocketPeerError(
         "WEBRTC_MISSING",
-        `Cannot open a data channel, which "socketFallback: false" asks ` +
-          `for, as ${here ? "the other" : "this"} peer has no WebRTC: ` +
-          `allow "socketFallback", or give an implementation as "wrtc"`,
+        `Cannot connect without "socketFallback" as ` +
+          `${here ? "the other" : "this"} peer has no WebRTC: allow it, or ` +
+          `give an implementation as "wrtc"`,
       ),
     );
     this.#stop();
@@ -298,17 +302,12 @@ export class Conversation {
       return;
     }
     this.#enter(accepted ? "waiting" : "reconnecting");
-    this.#waitForReturn();
-  }
-
-  #waitForReturn(): void {
-    const { resumeTimeout } = this.#options;
-    const due = this.#runtime.now() + resumeTimeout;
-    this.#resumeTimer = this.#runtime.after(resumeTimeout, () => {
-      // The time that this page slept is not the other peer's absence.
-      if (this.#runtime.now() - due > SLEPT_MS) this.#waitForReturn();
-      else this.#end("away");
-    });
+    // The time that this page slept is not the other peer's absence.
+    this.#resumeTimer = afterAwake(
+      this.#runtime,
+      this.#options.resumeTimeout,
+      () => this.#end("away"),
+    );
   }
 
   #signalingEnded(end: SignalingEnd): void {
@@ -318,9 +317,9 @@ export class Conversation {
     if (this.#ended) return;
     if (closeCode === PEER_LEFT) this.#end("remote");
     else if (closeCode === ENDED_BY_SERVER) this.#end("server");
-    else if (closeCode === undefined && !this.#begun) this.#connectTimedOut();
     else {
-      this.#reportAttempt(closeCode, error, accepted);
+      if (closeCode === undefined && !this.#begun) this.#reportTimeout();
+      else this.#reportAttempt(closeCode, error, accepted);
       if (this.#ended) return;
       if (retryable && this.#options.reconnect) this.#dialLater();
       else if (!this.#begun) this.#stop();
@@ -355,9 +354,9 @@ export class Conversation {
     this.#signaling.dialLater();
   }
 
-  #connectTimedOut(): void {
+  #reportTimeout(): void {
     this.#connectTimer?.();
-    const { timeout, reconnect } = this.#options;
+    const { timeout } = this.#options;
     const error = new SocketPeerError(
       "CONNECT_TIMEOUT",
       `Cannot begin a conversation within ${timeout} ms as ` +
@@ -368,9 +367,6 @@ export class Conversation {
     );
     this.#emit("connect_timeout", error);
     this.#report("connect_error", error);
-    if (this.#ended || this.#begun) return;
-    if (!reconnect) this.#stop();
-    else if (this.#signaling.dialing) this.#dialLater();
   }
 
   #remoteEnded(aborted: boolean): void {
@@ -448,11 +444,4 @@ export class Conversation {
       event !== "statechange";
     if (!quiet) this.#handlers.emit(event, ...args);
   }
-}
-
-function randomName(runtime: Runtime): string {
-  return Array.from(
-    runtime.randomBytes(16),
-    (byte) => byte.toString(16).padStart(2, "0"),
-  ).join("");
 }

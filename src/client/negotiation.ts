@@ -96,12 +96,7 @@ export class Negotiation {
   /** Closes the connection; nothing is reported afterwards. */
   close(): void {
     this.#closed = true;
-    const connection = this.#connection;
-    this.#channel.onopen = null;
-    connection.onnegotiationneeded = null;
-    connection.onicecandidate = null;
-    connection.onconnectionstatechange = null;
-    connection.close();
+    this.#connection.close();
   }
 
   async #offer(): Promise<void> {
@@ -171,7 +166,7 @@ export class Negotiation {
             `${MAX_PACKET_BYTES}`,
         ),
       );
-    } else {
+    } else if (!this.#closed) {
       this.#options.open(this.#channel);
     }
   }

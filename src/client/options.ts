@@ -141,7 +141,7 @@ export function resolveOptions(
   runtime: Runtime,
 ): ResolvedOptions {
   const {
-    pairCode = randomPairCode(runtime),
+    pairCode = randomCode(runtime),
     url,
     socket,
     socketFallback = true,
@@ -244,8 +244,8 @@ function notAnAddress(
 // Crockford's base 32: no I, L, O or U to mistake, in speech or writing.
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
 
-/** A code of 80 random bits, in four groups of four characters. */
-export function randomPairCode(runtime: Runtime): string {
+/** A name of 80 random bits, in four groups of four characters. */
+export function randomCode(runtime: Runtime): string {
   const characters = Array.from(
     runtime.randomBytes(16),
     (byte) => ALPHABET[byte & 31],

@@ -13,6 +13,7 @@
 
 import { ACK_DELAY_MS } from "../protocol/limits.ts";
 import type { Cancel, Runtime } from "../runtime.ts";
+import { afterAwake } from "./awake.ts";
 import type { Session } from "./session.ts";
 import type { DataChannel } from "./transports/data_channel.ts";
 import type { Transport } from "./transports/transport.ts";
@@ -29,12 +30,6 @@ const SILENT_ROUND_TRIPS = 4;
 const MIN_SILENCE_MS = 500;
 /** How often a silent data channel is asked for a sign of life. */
 const PING_INTERVAL_MS = 1000;
-/**
- * A timer that is later than this has slept with its page, and tells nothing
- * about the other side. Timers of a hidden page are up to a second late.
- */
-const FROZEN_MS = 2000;
-
 /** What a {@linkcode Path} reports. */
 export interface PathHandlers {
   /** Packets leave another way from now on. */
@@ -236,18 +231,13 @@ export class Path {
     );
     const now = this.#runtime.now();
     if (now - since >= allowed) this.#directGoneSilent(this.#direct);
-    else this.#watchAgainAfter(Math.ceil(since + allowed - now));
-  }
-
-  #watchAgainAfter(delayMs: number): void {
-    const due = this.#runtime.now() + delayMs;
-    this.#silenceTimer = this.#runtime.after(delayMs, () => {
-      this.#silenceTimer = null;
-      // Acknowledgements that came while this page slept are read first.
-      const slept = this.#runtime.now() - due > FROZEN_MS;
-      if (slept) this.#watchAgainAfter(MIN_SILENCE_MS);
-      else this.#watchSilence();
-    });
+    else {
+      const delayMs = Math.ceil(since + allowed - now);
+      this.#silenceTimer = afterAwake(this.#runtime, delayMs, () => {
+        this.#silenceTimer = null;
+        this.#watchSilence();
+      });
+    }
   }
 
   #directGoneSilent(direct: DataChannel): void {

@@ -164,7 +164,7 @@ export class SendQueue {
             new SocketPeerError(
               "MESSAGE_UNREADABLE",
               `Cannot send a Blob of ${first.size} bytes as it could not be ` +
-                `read: the messages after it are sent without it`,
+                `read: what was sent after it follows without it`,
               { cause },
             ),
           );

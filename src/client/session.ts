@@ -256,7 +256,7 @@ export class Session {
     if (sequence > this.#lastSent) {
       throw new ProtocolError(
         `Cannot take an acknowledgement of frame ${sequence}: ` +
-          `frame ${this.#lastSent} is the last that was sent`,
+          `${this.#lastSent} frames were sent`,
       );
     }
     if (sequence <= this.#acknowledged) return;
@@ -378,8 +378,8 @@ export class Session {
       this.#earlyBytes > WINDOW_BYTES || first - this.#received > WINDOW_BYTES
     ) {
       throw new ProtocolError(
-        `Cannot hold frame ${first} as frame ${this.#received + 1} is ` +
-          `missing and more than the window of ${WINDOW_BYTES} bytes is held`,
+        `Cannot hold frame ${first} as only ${this.#received} were received ` +
+          `and more than the window of ${WINDOW_BYTES} bytes waits`,
       );
     }
     this.#early.set(first, packet);

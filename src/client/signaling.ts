@@ -15,6 +15,7 @@ import {
   parseControl,
 } from "../protocol/control.ts";
 import type { Cancel, Runtime, WebSocketLike } from "../runtime.ts";
+import { afterAwake } from "./awake.ts";
 import { backoffDelay } from "./backoff.ts";
 
 /** How a connection, or an attempt at one, ended. */
@@ -172,8 +173,8 @@ export class Signaling {
   ): void => {
     const why = reason ||
       (this.#accepted
-        ? "the connection to the server broke"
-        : "the server could not be reached, or refused the connection");
+        ? "the connection broke"
+        : "it could not be reached, or refused");
     this.#end(code, why);
   };
 
@@ -199,13 +200,10 @@ export class Signaling {
     const { runtime } = this.#options;
     const allowedMs = MISSED_INTERVALS * intervalMs;
     this.#heartbeat?.();
-    const due = runtime.now() + allowedMs;
-    this.#heartbeat = runtime.after(allowedMs, () => {
+    this.#heartbeat = afterAwake(runtime, allowedMs, () => {
       const silentMs = runtime.now() - this.#heardAt;
-      const slept = runtime.now() - due > intervalMs;
-      // What came while this page slept is read first, and packets are a
-      // sign of life too.
-      if (slept || silentMs < allowedMs) this.#expectHeartbeat(intervalMs);
+      // Packets are a sign of life too.
+      if (silentMs < allowedMs) this.#expectHeartbeat(intervalMs);
       else this.#end(0, `it was silent for ${silentMs} ms`);
     });
   }

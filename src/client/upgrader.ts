@@ -184,7 +184,7 @@ export class Upgrader {
     this.#deadline?.();
     this.#deadline = this.#options.runtime.after(
       UPGRADE_TIMEOUT_MS,
-      () => this.#fail("the network path was lost and none was found"),
+      () => this.#fail("no network path was found again"),
     );
     this.#negotiation?.restartIce();
   }
@@ -194,8 +194,7 @@ export class Upgrader {
     this.#options.failed(
       new SocketPeerError(
         "UPGRADE",
-        `Cannot open a data channel as ${why}: it is tried again, and ` +
-          `messages travel over the relay meanwhile`,
+        `Cannot open a data channel as ${why}: it is tried again`,
         options,
       ),
     );

@@ -115,8 +115,8 @@ export function* readFrames(packet: Uint8Array): Generator<Frame> {
     // Out of range reads are undefined and make `end` NaN: not `<=`.
     if (!(end <= packet.length)) {
       throw new ProtocolError(
-        `Cannot read the frame at byte ${offset} of a packet of ` +
-          `${packet.length} bytes: it is cut short`,
+        `Cannot read the frame at byte ${offset}: it is cut short at ` +
+          `${packet.length}`,
       );
     }
     if (kind > FrameKind.END) {

@@ -38,8 +38,10 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
  */
 export function encodeMessage(data: unknown): EncodedMessage {
   if (typeof data === "string") return { kind: FrameKind.TEXT, payload: data };
-  if (data instanceof ArrayBuffer || isSharedArrayBuffer(data)) {
-    return { kind: FrameKind.BYTES, payload: new Uint8Array(data) };
+  // By its tag, as a buffer may be shared, or come from another frame's realm.
+  if (/ArrayBuffer]$/.test(Object.prototype.toString.call(data))) {
+    const payload = new Uint8Array(data as ArrayBuffer);
+    return { kind: FrameKind.BYTES, payload };
   }
   if (ArrayBuffer.isView(data)) {
     const { buffer, byteOffset, byteLength } = data;
@@ -111,10 +113,4 @@ function notSendable(what: string, options?: ErrorOptions): TypeError {
       `Blob), or any other JSON value`,
     options,
   );
-}
-
-function isSharedArrayBuffer(data: unknown): data is SharedArrayBuffer {
-  // Undefined in pages that are not cross-origin isolated.
-  return typeof SharedArrayBuffer !== "undefined" &&
-    data instanceof SharedArrayBuffer;
 }

@@ -107,8 +107,6 @@ export class DataChannel implements Transport {
   #detach(): void {
     this.#handlers = null;
     this.#ready = null;
-    this.#channel.onmessage = null;
-    this.#channel.onbufferedamountlow = null;
-    this.#channel.onclose = null;
+    this.onpong = null;
   }
 }

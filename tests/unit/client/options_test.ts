@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import {
-  randomPairCode,
+  randomCode,
   resolveOptions,
   socketUrl,
 } from "../../../src/client/options.ts";
@@ -91,11 +91,11 @@ for (const [url, page, socket] of URLS) {
   });
 }
 
-Deno.test("randomPairCode() has 80 bits without letters that are mistaken", () => {
+Deno.test("randomCode() has 80 bits without letters that are mistaken", () => {
   const runtime = systemRuntime();
   const seen = new Set<string>();
   for (let count = 0; count < 1000; count++) {
-    const code = randomPairCode(runtime);
+    const code = randomCode(runtime);
     // 16 characters of 32: 16 × 5 bits.
     assertMatch(code, /^([0-9a-hjkmnp-tv-z]{4}-){3}[0-9a-hjkmnp-tv-z]{4}$/);
     seen.add(code);

@@ -1,0 +1,31 @@
+/**
+ * Waiting for others without counting the time that one slept oneself.
+ *
+ * @module
+ */
+
+import type { Cancel, Runtime } from "../runtime.ts";
+
+/**
+ * A timer that is later than this, in milliseconds, has slept with its page or
+ * its machine. Timers of a hidden page are up to a second late.
+ */
+const SLEPT_MS = 2000;
+
+/**
+ * Calls back after `delayMs` in which this program was awake at the end: what
+ * others sent while it slept has to be read first. After a sleep it waits
+ * anew.
+ */
+export function afterAwake(
+  runtime: Runtime,
+  delayMs: number,
+  callback: () => void,
+): Cancel {
+  const due = runtime.now() + delayMs;
+  let cancel = runtime.after(delayMs, () => {
+    if (runtime.now() - due < SLEPT_MS) callback();
+    else cancel = afterAwake(runtime, delayMs, callback);
+  });
+  return () => cancel();
+}
