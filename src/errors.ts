@@ -14,7 +14,6 @@
  * - `MESSAGE_TOO_LARGE`: a message is larger than a peer takes.
  * - `MESSAGE_UNREADABLE`: a Blob given to `send()` could not be read.
  * - `PAIR_CODE_REFUSED`: the server does not accept the pair code.
- * - `PATH_LOST`: the last path to the other peer broke.
  * - `PEER_CLOSED`: `send()` was called on a closed peer.
  * - `PEER_TIMEOUT`: the server let a peer go that waited alone too long.
  * - `PROTOCOL`: what arrived is not socketpeer's protocol.
@@ -31,7 +30,6 @@ export type SocketPeerErrorCode =
   | "MESSAGE_TOO_LARGE"
   | "MESSAGE_UNREADABLE"
   | "PAIR_CODE_REFUSED"
-  | "PATH_LOST"
   | "PEER_CLOSED"
   | "PEER_TIMEOUT"
   | "PROTOCOL"
