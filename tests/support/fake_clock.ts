@@ -40,6 +40,31 @@ export class FakeClock {
     this.#now = end;
   }
 
+  /**
+   * The same, with what waits for promises going on before each timer. A loop
+   * that keeps itself busy without letting time pass fails.
+   */
+  async pass(ms: number): Promise<void> {
+    const end = this.#now + ms;
+    for (let busy = 0;;) {
+      for (let turn = 0; turn < 20; turn++) await null;
+      const timer = this.#next();
+      if (!timer || timer.due > end) break;
+      busy = timer.due === this.#now ? busy + 1 : 0;
+      if (busy > 100_000) throw new Error(`Busy: ${timer.callback}`);
+      this.#timers.delete(timer);
+      // After a jump it is overdue.
+      this.#now = Math.max(this.#now, timer.due);
+      timer.callback();
+    }
+    this.#now = end;
+  }
+
+  /** Jumps ahead, as it does for a program that was asleep. */
+  jump(ms: number): void {
+    this.#now += ms;
+  }
+
   #next(): Timer | undefined {
     let next: Timer | undefined;
     for (const timer of this.#timers) {

@@ -7,88 +7,25 @@
  */
 
 import { SocketPeer, type SocketPeerOptions } from "../../client.ts";
-import type { Cancel, Runtime, WebSocketLike } from "../../src/runtime.ts";
+import type { Runtime, WebSocketLike } from "../../src/runtime.ts";
 import { Connection } from "../../src/server/connection.ts";
 import { PairRegistry } from "../../src/server/pair_registry.ts";
 import type {
   ServerSocket,
   ServerSocketHandlers,
 } from "../../src/server/server_socket.ts";
+import { FakeClock } from "./fake_clock.ts";
 import { seededRandom } from "./random.ts";
-
-interface Timer {
-  readonly at: number;
-  readonly order: number;
-  readonly callback: () => void;
-}
-
-/** Time that passes only when it is told to. */
-export class VirtualClock {
-  #now = 0;
-  #order = 0;
-  #busy = 0;
-  readonly #timers = new Set<Timer>();
-
-  now(): number {
-    return this.#now;
-  }
-
-  /** How many timers are waiting. */
-  get pending(): number {
-    return this.#timers.size;
-  }
-
-  after(delayMs: number, callback: () => void): Cancel {
-    const at = this.#now + Math.max(0, delayMs);
-    const timer = { at, order: this.#order++, callback };
-    this.#timers.add(timer);
-    return () => this.#timers.delete(timer);
-  }
-
-  /** Lets time pass, and everything happen that is due in it. */
-  async pass(ms: number): Promise<void> {
-    const end = this.#now + ms;
-    for (;;) {
-      // Code that waits for promises goes on before time does.
-      for (let turn = 0; turn < 20; turn++) await null;
-      const next = this.#next();
-      if (!next || next.at > end) break;
-      // Something that keeps itself busy would never let time pass.
-      this.#busy = next.at === this.#now ? this.#busy + 1 : 0;
-      if (this.#busy > 100_000) throw new Error(`Busy: ${next.callback}`);
-      this.#timers.delete(next);
-      this.#now = next.at;
-      next.callback();
-    }
-    this.#now = end;
-  }
-
-  /** The clock jumps, as it does for a program that was asleep. */
-  jump(ms: number): void {
-    this.#now += ms;
-  }
-
-  #next(): Timer | undefined {
-    let next: Timer | undefined;
-    for (const timer of this.#timers) {
-      if (
-        !next || timer.at < next.at ||
-        timer.at === next.at && timer.order < next.order
-      ) next = timer;
-    }
-    return next;
-  }
-}
 
 /** What travels between two ends, in order, each after the latency. */
 class Wire {
   stalled = false;
   cut = false;
-  readonly #clock: VirtualClock;
+  readonly #clock: FakeClock;
   readonly #latencyMs: number;
   readonly #stalled: (() => void)[] = [];
 
-  constructor(clock: VirtualClock, latencyMs: number) {
+  constructor(clock: FakeClock, latencyMs: number) {
     this.#clock = clock;
     this.#latencyMs = latencyMs;
   }
@@ -302,7 +239,7 @@ export interface WorldOptions {
 
 /** A server, a network, and as many peers as are made. */
 export class World {
-  readonly clock = new VirtualClock();
+  readonly clock = new FakeClock();
   readonly latencyMs: number;
   readonly random: () => number;
   /** The sockets that the server has accepted and not lost. */
@@ -344,8 +281,8 @@ export class World {
     // deno-lint-ignore no-this-alias -- the constructor below is the world's
     const world = this;
     return {
-      now: () => this.clock.now(),
-      after: (delayMs, callback) => this.clock.after(delayMs, callback),
+      now: this.clock.now,
+      after: this.clock.after,
       soon: (callback) => queueMicrotask(callback),
       random: this.random,
       randomBytes: (length) =>
@@ -443,7 +380,7 @@ export class World {
     const connection = new Connection(end, {
       registry: this.registry,
       pairCodeValidator: () => true,
-      after: (delayMs, callback) => this.clock.after(delayMs, callback),
+      after: this.clock.after,
       ended: () => this.sockets.delete(socket),
     });
     socket.server = {
@@ -497,7 +434,7 @@ export class World {
   #start(): void {
     this.registry = new PairRegistry({
       peerTimeoutMs: this.#peerTimeoutMs,
-      after: (delayMs, callback) => this.clock.after(delayMs, callback),
+      after: this.clock.after,
     });
   }
 }
