@@ -44,6 +44,7 @@ const RULES: Readonly<Record<number, CloseRule>> = {
   [PEER_TIMEOUT]: { code: "PEER_TIMEOUT", retryable: true },
   [BUSY]: { code: "BUSY", retryable: true },
   [TAKEN_OVER]: { code: "SERVER_CLOSED", retryable: false },
+  [PEER_LEFT]: { code: "SERVER_CLOSED", retryable: false },
   [ENDED_BY_SERVER]: { code: "SERVER_CLOSED", retryable: false },
   [UNRESPONSIVE]: { code: "SERVER_CLOSED", retryable: true },
 };

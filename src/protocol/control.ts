@@ -150,14 +150,14 @@ const DATA: Readonly<Record<ControlMessage["type"], Check>> = {
   ping: object({ interval: count }),
   error: object({ message: text(MAX_CONTROL_BYTES) }),
   "rtc.connect": object({ generation: count }),
-  "rtc.signal": object({
-    generation: count,
-    description: optional(
-      object({ type: name, sdp: text(MAX_CONTROL_BYTES) }),
-    ),
-    candidate: (value) =>
-      value === null ? undefined : optional(object({}))(value),
-  }),
+  "rtc.signal": (value) => {
+    const { description, candidate } = (value ?? {}) as Partial<RtcSignal>;
+    const fields: Record<string, Check> = { generation: count };
+    if (description !== undefined) {
+      fields.description = object({ type: name, sdp: text(MAX_CONTROL_BYTES) });
+    } else if (candidate !== null) fields.candidate = object({});
+    return object(fields)(value);
+  },
 };
 
 /**
@@ -166,28 +166,25 @@ const DATA: Readonly<Record<ControlMessage["type"], Check>> = {
  * @throws {ProtocolError} If the text is not one; the message says why.
  */
 export function parseControl(json: string): ControlMessage {
-  let wanted: string | undefined;
-  let cause: unknown;
+  let wanted = "JSON";
   // A UTF-16 unit is at least one byte, so this also bounds what is parsed.
   if (json.length > MAX_CONTROL_BYTES) {
     wanted = `of at most ${MAX_CONTROL_BYTES} characters`;
   } else {
     try {
       const message = JSON.parse(json);
-      const known = Object.hasOwn(DATA, message?.type);
-      wanted = known
-        ? object({ data: DATA[message.type as ControlMessage["type"]] })(
-          message,
-        )
+      const type = message?.type;
+      const known = typeof type === "string" && Object.hasOwn(DATA, type);
+      const wrong = known
+        ? object({ data: DATA[type as ControlMessage["type"]] })(message)
         : `an object of a known "type"`;
-      if (!wanted) return message;
-    } catch (error) {
-      cause = error;
-      wanted = "JSON";
+      if (!wrong) return message;
+      wanted = wrong;
+    } catch {
+      // Its error would quote the text, and a pair code in it.
     }
   }
   throw new ProtocolError(
     `Cannot read a control message as it is not ${wanted}`,
-    { cause },
   );
 }

@@ -30,6 +30,9 @@ export const ACK_DELAY_MS = 20;
 /** Largest control message, in bytes: a long SDP is about 10 KB. */
 export const MAX_CONTROL_BYTES = 65_536;
 
+/** Longest `hello` as JSON, in UTF-16 code units: it has room for more fields. */
+export const MAX_HELLO_LENGTH = 4096;
+
 /** Longest pair code, in UTF-16 code units. */
 export const MAX_PAIR_CODE_LENGTH = 256;
 

@@ -7,7 +7,7 @@
 // deno-lint-ignore-file no-console -- a command talks to its terminal
 
 import { parseArgs } from "node:util";
-import { serve } from "./adapters/deno.ts";
+import { requestPath, serve } from "./adapters/deno.ts";
 import type { SocketPeerServerOptions } from "./options.ts";
 import { SocketPeerServer } from "./socket_peer_server.ts";
 
@@ -46,22 +46,17 @@ export function parseCommand(
   args: string[],
   variable: (name: string) => string | undefined,
 ): Command {
-  const { values } = parseArgs({
-    args,
-    options: {
-      port: { type: "string" },
-      host: { type: "string" },
-      "allowed-origin": { type: "string", multiple: true },
-      "peer-timeout": { type: "string" },
-      help: { type: "boolean", default: false },
-    },
-  });
-  const port = values.port ?? variable("PORT");
+  const values = parseFlags(args);
+  // An empty variable is none, but an empty flag is a mistake.
+  const port = values.port ?? (variable("PORT") || undefined);
   return {
     help: values.help,
     options: {
-      host: values.host ?? variable("HOST"),
-      port: port ? wholeNumber("--port", port) : undefined,
+      host: nonEmpty("--host", values.host) ?? (variable("HOST") || undefined),
+      port: port === undefined ? undefined : wholeNumber(
+        values.port === undefined ? "PORT" : "--port",
+        port,
+      ),
       allowedOrigins: values["allowed-origin"],
       peerTimeout: values["peer-timeout"] === undefined
         ? undefined
@@ -70,9 +65,35 @@ export function parseCommand(
   };
 }
 
+function parseFlags(args: string[]) {
+  try {
+    return parseArgs({
+      args,
+      options: {
+        port: { type: "string" },
+        host: { type: "string" },
+        "allowed-origin": { type: "string", multiple: true },
+        "peer-timeout": { type: "string" },
+        help: { type: "boolean", default: false },
+      },
+    }).values;
+  } catch (cause) {
+    // It says more than fits a line.
+    const [message] = (cause as Error).message.split("\n");
+    throw new TypeError(message, { cause });
+  }
+}
+
 function wholeNumber(flag: string, text: string): number {
   if (/^\d+$/.test(text)) return Number(text);
-  throw new TypeError(`Cannot use "${text}" as ${flag}: give a whole number`);
+  throw new TypeError(
+    `Cannot use ${JSON.stringify(text)} as ${flag}: give a whole number`,
+  );
+}
+
+function nonEmpty(flag: string, text: string | undefined): string | undefined {
+  if (text !== "") return text;
+  throw new TypeError(`Cannot use "" as ${flag}: give an address`);
 }
 
 /** Files that the command serves beside the peers, by path. */
@@ -86,7 +107,8 @@ const FILES: Readonly<Record<string, { file: string; type: string }>> = {
   },
 };
 
-async function serveFile(pathname: string): Promise<Response | undefined> {
+async function serveFile(request: Request): Promise<Response | undefined> {
+  const pathname = requestPath(request) ?? "";
   const entry = Object.hasOwn(FILES, pathname) ? FILES[pathname] : undefined;
   if (!entry) return undefined;
   // Beside this module, be it on a disk or on the registry.
@@ -118,27 +140,28 @@ export async function main(args: string[]): Promise<number> {
     server = serve(
       host,
       port,
-      async (request) =>
-        await serveFile(new URL(request.url).pathname) ?? handler(request),
+      async (request) => await serveFile(request) ?? handler(request),
     );
   } catch (error) {
     const bad = error instanceof TypeError || error instanceof RangeError;
-    console.error(
-      `socketpeer: ${(error as Error).message}${bad ? ` (see --help)` : ""}`,
-    );
+    const { message } = error as Error;
+    console.error(`socketpeer: ${message}${bad ? " (see --help)" : ""}`);
     return bad ? 2 : 1;
   }
-  const { hostname, port } = server.addr;
-  const everywhere = hostname === "0.0.0.0" || hostname === "::";
-  console.log(
-    `socketpeer listens on http://${
-      everywhere ? "localhost" : hostname
-    }:${port}/`,
-  );
-  await signal();
+  // Whoever reads the address may send a signal at once.
+  const stopped = signal();
+  console.log(`socketpeer listens on ${address(server.addr)}`);
+  await stopped;
   await peerServer.close();
   await server.shutdown();
   return 0;
+}
+
+/** What to open to see a server that listens there. */
+function address({ hostname, port }: { hostname: string; port: number }) {
+  if (hostname === "0.0.0.0" || hostname === "::") hostname = "localhost";
+  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+  return `http://${host}:${port}/`;
 }
 
 /** Resolves at the first SIGINT or SIGTERM. */

@@ -20,7 +20,11 @@ import {
   type PairRequest,
   parseControl,
 } from "../protocol/control.ts";
-import { MAX_PACKET_BYTES, WINDOW_BYTES } from "../protocol/limits.ts";
+import {
+  MAX_HELLO_LENGTH,
+  MAX_PACKET_BYTES,
+  WINDOW_BYTES,
+} from "../protocol/limits.ts";
 import type { Cancel } from "../runtime.ts";
 import type { Member, PairRegistry } from "./pair_registry.ts";
 import type { ServerSocket, ServerSocketHandlers } from "./server_socket.ts";
@@ -45,8 +49,10 @@ export interface ConnectionOptions {
   readonly pairCodeValidator: (pairCode: string) => boolean | Promise<boolean>;
   /** Calls back once, later. */
   after(delayMs: number, callback: () => void): Cancel;
-  /** It has ended; called once. */
+  /** It has ended, by its own decision or not; called once. */
   ended(connection: Connection): void;
+  /** Its socket is closed; called once, and maybe long after. */
+  closed(): void;
 }
 
 /** One peer's connection to the server. */
@@ -58,6 +64,7 @@ export class Connection implements Member, ServerSocketHandlers {
   #partner: Connection | null = null;
   #deadline: Cancel;
   #heartbeats = 0;
+  #closed = false;
 
   /** Takes an open socket, whose handlers this becomes. */
   constructor(socket: ServerSocket, options: ConnectionOptions) {
@@ -116,6 +123,9 @@ export class Connection implements Member, ServerSocketHandlers {
   /** The socket is closed. */
   close(code: number): void {
     this.#end(code === LEAVE);
+    // Deno reports it twice where a socket did not answer.
+    if (!this.#closed) this.#options.closed();
+    this.#closed = true;
   }
 
   /** It has its place, alone. */
@@ -126,8 +136,8 @@ export class Connection implements Member, ServerSocketHandlers {
 
   /** The other peer is here. */
   found(partner: Member, initiator: boolean): void {
-    this.#accepted();
     this.#partner = partner as Connection;
+    this.#accepted();
     const { id, hello } = partner.request;
     const data = { initiator, id, hello };
     this.#sendControl({ type: "peer.found", data });
@@ -147,8 +157,14 @@ export class Connection implements Member, ServerSocketHandlers {
   }
 
   async #pair(request: PairRequest): Promise<void> {
+    // Fields that are not known are passed on; that must not swell.
+    if (JSON.stringify(request.hello).length > MAX_HELLO_LENGTH) {
+      this.#refuse(`Cannot take a "hello" over ${MAX_HELLO_LENGTH} characters`);
+      return;
+    }
     this.#request = request;
     this.#stage = "validating";
+    this.#deadline();
     let valid = false;
     try {
       valid = await this.#options.pairCodeValidator(request.code) !== false;
@@ -170,16 +186,17 @@ export class Connection implements Member, ServerSocketHandlers {
   #beat(): void {
     if (this.#heartbeats++ >= MISSED_HEARTBEATS) {
       this.dismiss(UNRESPONSIVE, "no answer to a heartbeat");
-      return;
+    } else {
+      this.#sendControl({ type: "ping", data: { interval: HEARTBEAT_MS } });
     }
-    this.#sendControl({ type: "ping", data: { interval: HEARTBEAT_MS } });
+    if (this.#stage === "ended") return;
     this.#deadline = this.#options.after(HEARTBEAT_MS, () => this.#beat());
   }
 
   #refuse(message: string): void {
     this.#sendControl({ type: "error", data: { message } });
     // Without a place there is nothing to go on with.
-    if (this.#stage === "new") this.dismiss(MALFORMED, message);
+    if (this.#stage !== "joined") this.dismiss(MALFORMED, message);
   }
 
   #sendControl(message: ControlMessage): void {

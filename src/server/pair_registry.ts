@@ -41,7 +41,7 @@ interface Slot {
   /** In the order of arrival: the second is the initiator. */
   readonly seats: Seat[];
   /** Whom the first waits for alone, where it resumes a conversation. */
-  readonly expected: string | undefined;
+  expected: string | undefined;
   /** How long it is kept while nobody is here, in milliseconds. */
   resumeTimeoutMs: number;
   timer: Cancel | null;
@@ -89,6 +89,7 @@ export class PairRegistry {
       }
       const old = seat.member;
       seat.member = member;
+      if (slot.seats.length === 1) slot.expected = partner;
       old?.dismiss(TAKEN_OVER, "a newer socket of this peer has its place");
     } else {
       slot = this.#placeFor(member, slot);
@@ -103,8 +104,7 @@ export class PairRegistry {
       );
     }
     this.#meet(slot, member);
-    // Only a conversation is resumed: it has a partner.
-    if (slot.seats.length === 1 && partner === undefined) {
+    if (slot.seats.length === 1 && slot.expected === undefined) {
       this.#waitAlone(slot);
     }
   }
@@ -160,10 +160,10 @@ export class PairRegistry {
     if (slot) {
       const [first, second] = slot.seats;
       if (second) return undefined;
-      const expected = slot.expected === id;
       const open = slot.expected === undefined;
-      const asked = partner === undefined || partner === first.id;
-      if (expected || open && asked) return slot;
+      const wanted = open || slot.expected === id;
+      const wants = partner === undefined || partner === first.id;
+      if (wanted && wants) return slot;
       if (!open) return undefined;
       // Who resumes a conversation, after this server has forgotten it, goes
       // before a stranger who came first.
@@ -185,18 +185,21 @@ export class PairRegistry {
     slot.timer?.();
     slot.timer = null;
     const [first, second] = slot.seats;
-    if (first.member && second?.member) {
-      first.member.found(second.member, false);
-      second.member.found(first.member, true);
-    } else {
+    if (!first.member || !second?.member) {
       arrived.waiting();
+      return;
     }
+    first.member.found(second.member, false);
+    // Being told may have been the end of the first.
+    if (first.member) second.member.found(first.member, true);
+    else second.member.waiting();
   }
 
   #waitAlone(slot: Slot): void {
-    const { peerTimeoutMs, after } = this.#options;
-    if (peerTimeoutMs === 0) return;
-    slot.timer = after(peerTimeoutMs, () => {
+    const { peerTimeoutMs } = this.#options;
+    // Being told may have been the end of it.
+    if (peerTimeoutMs === 0 || !slot.seats[0].member) return;
+    slot.timer = this.#options.after(peerTimeoutMs, () => {
       this.#remove(slot);
       slot.seats[0].member?.dismiss(
         PEER_TIMEOUT,
@@ -207,7 +210,7 @@ export class PairRegistry {
 
   #remove(slot: Slot): void {
     slot.timer?.();
-    this.#slots.delete(slot.code);
+    if (this.#slots.get(slot.code) === slot) this.#slots.delete(slot.code);
   }
 }
 

@@ -6,7 +6,12 @@
  */
 
 import { after } from "../runtime.ts";
-import { type ListeningServer, serve, upgrade } from "./adapters/deno.ts";
+import {
+  type ListeningServer,
+  requestPath,
+  serve,
+  upgrade,
+} from "./adapters/deno.ts";
 import { Connection } from "./connection.ts";
 import {
   type ResolvedServerOptions,
@@ -14,9 +19,12 @@ import {
   type SocketPeerServerOptions,
 } from "./options.ts";
 import { PairRegistry } from "./pair_registry.ts";
+import type { ServerSocket } from "./server_socket.ts";
 
 /** RFC 6455: the server goes away; peers dial again. */
 const GOING_AWAY = 1001;
+/** How long clients have to answer that, in milliseconds. */
+const GOODBYE_MS = 1000;
 
 /**
  * Brings the two peers of each pair code together.
@@ -56,6 +64,8 @@ export class SocketPeerServer {
   readonly #registry: PairRegistry;
   readonly #connections = new Set<Connection>();
   #closed = false;
+  #openSockets = 0;
+  #allClosed: (() => void) | null = null;
 
   /**
    * Creates a server, which listens unless `listen` is `false`.
@@ -75,8 +85,12 @@ export class SocketPeerServer {
    * says what is wrong with it. It is bound, so it can be passed on as it is.
    */
   readonly handler = (request: Request): Response => {
-    const { path, allowedOrigins, pairCodeValidator } = this.#options;
-    if (new URL(request.url).pathname !== path) {
+    const { path, allowedOrigins } = this.#options;
+    const requested = requestPath(request);
+    if (requested === undefined) {
+      return refuse(400, "The address of the request cannot be read");
+    }
+    if (requested !== path) {
       return refuse(404, `Nothing is here: peers connect to ${path}`);
     }
     const { headers } = request;
@@ -90,18 +104,11 @@ export class SocketPeerServer {
       return refuse(403, `Pages of ${origin} may not connect here`);
     }
     if (this.#closed) return refuse(503, "This server is closing");
-    return upgrade(request, (socket) => {
-      const connection = new Connection(socket, {
-        registry: this.#registry,
-        pairCodeValidator,
-        after,
-        ended: (connection) => this.#connections.delete(connection),
-      });
-      this.#connections.add(connection);
-      // It was accepted just before.
-      if (this.#closed) connection.dismiss(GOING_AWAY, "the server is closing");
-      return connection;
-    });
+    try {
+      return upgrade(request, (socket) => this.#connect(socket));
+    } catch (error) {
+      return refuse(400, `Not a request for a WebSocket: ${error}`);
+    }
   };
 
   /**
@@ -125,7 +132,34 @@ export class SocketPeerServer {
     for (const connection of this.#connections) {
       connection.dismiss(GOING_AWAY, "the server is closing");
     }
+    // To stop at once would cut them off before they are told.
+    if (this.#openSockets > 0) {
+      await new Promise<void>((resolve) => {
+        const cancel = after(GOODBYE_MS, resolve);
+        this.#allClosed = () => {
+          cancel();
+          resolve();
+        };
+      });
+    }
     await this.server?.shutdown();
+  }
+
+  #connect(socket: ServerSocket): Connection {
+    this.#openSockets++;
+    const connection = new Connection(socket, {
+      registry: this.#registry,
+      pairCodeValidator: this.#options.pairCodeValidator,
+      after,
+      ended: (connection) => this.#connections.delete(connection),
+      closed: () => {
+        if (--this.#openSockets === 0) this.#allClosed?.();
+      },
+    });
+    this.#connections.add(connection);
+    // It was accepted just before.
+    if (this.#closed) connection.dismiss(GOING_AWAY, "the server is closing");
+    return connection;
   }
 }
 

@@ -79,7 +79,7 @@ export class Chance {
     }
   }
 
-  /** A copy of this JSON value with another one somewhere in it. */
+  /** A copy of this JSON value with another one somewhere in it, or with less. */
   altered(value: unknown): unknown {
     if (typeof value !== "object" || value === null || this.below(5) === 0) {
       // What looks almost right gets further in.
@@ -92,7 +92,9 @@ export class Chance {
       ? [...value]
       : { ...value };
     const fields = copy as Record<string, unknown>;
-    if (this.below(5) === 0) delete fields[name];
+    const accident = this.below(6);
+    if (accident === 0) delete fields[name];
+    else if (accident === 1) fields[this.text(3)] = this.json(1);
     else fields[name] = this.altered(fields[name]);
     return copy;
   }

@@ -382,6 +382,7 @@ export class World {
       pairCodeValidator: () => true,
       after: this.clock.after,
       ended: () => this.sockets.delete(socket),
+      closed: () => {},
     });
     socket.server = {
       text: (text) => connection.text(text),

@@ -35,7 +35,21 @@ export function serve(
   return Deno.serve({ hostname, port, onListen() {} }, handler);
 }
 
-/** Answers a request for a WebSocket, and hands over the socket once open. */
+/** The path that a request asks for, if its address can be read. */
+export function requestPath(request: Request): string | undefined {
+  try {
+    return new URL(request.url).pathname;
+  } catch {
+    // Deno makes the address of a header that a client may fill with anything.
+    return undefined;
+  }
+}
+
+/**
+ * Answers a request for a WebSocket, and hands over the socket once open.
+ *
+ * @throws {TypeError} If it is not a whole request for a WebSocket.
+ */
 export function upgrade(
   request: Request,
   opened: (socket: ServerSocket) => ServerSocketHandlers,

@@ -1,0 +1,75 @@
+import { assert, assertEquals } from "@std/assert";
+import * as closeCodes from "../../../src/protocol/close_code.ts";
+import { closeReason, closeRule } from "../../../src/protocol/close_code.ts";
+import { fuzz } from "../../support/fuzz.ts";
+
+Deno.test("close codes have the numbers of PROTOCOL.md", () => {
+  const { closeReason: _reason, closeRule: _rule, ...codes } = closeCodes;
+  assertEquals(codes, {
+    LEAVE: 4000,
+    MALFORMED: 4001,
+    PAIR_CODE_REFUSED: 4002,
+    PAIR_TIMEOUT: 4003,
+    PEER_TIMEOUT: 4004,
+    BUSY: 4005,
+    TAKEN_OVER: 4006,
+    PEER_LEFT: 4007,
+    ENDED_BY_SERVER: 4008,
+    UNRESPONSIVE: 4009,
+  });
+});
+
+Deno.test("closeRule() says for each code what went wrong and whether to dial again", () => {
+  const rules: [number, string, boolean][] = [
+    [1001, "SOCKET", true],
+    [1008, "SERVER_CLOSED", false],
+    [1009, "PROTOCOL", false],
+    [4001, "PROTOCOL", false],
+    [4002, "PAIR_CODE_REFUSED", false],
+    [4003, "SERVER_CLOSED", true],
+    [4004, "PEER_TIMEOUT", true],
+    [4005, "BUSY", true],
+    [4006, "SERVER_CLOSED", false],
+    [4008, "SERVER_CLOSED", false],
+    [4009, "SERVER_CLOSED", true],
+  ];
+  for (const [closeCode, code, retryable] of rules) {
+    assertEquals(closeRule(closeCode), { code, retryable }, `${closeCode}`);
+  }
+});
+
+Deno.test("closeRule() takes every other code for a broken connection", () => {
+  for (
+    const code of [0, 1000, 1005, 1006, 1011, 1012, 1013, 3000, 4010, 4999]
+  ) {
+    assertEquals(closeRule(code), { code: "SOCKET", retryable: true });
+  }
+});
+
+Deno.test("closeReason() leaves what fits into 123 bytes as it is", () => {
+  for (const text of ["", "The other peer has left", "x".repeat(123)]) {
+    assertEquals(closeReason(text), text);
+  }
+  assertEquals(closeReason("€".repeat(41)), "€".repeat(41));
+});
+
+Deno.test("closeReason() cuts at 123 bytes and splits no character", () => {
+  assertEquals(closeReason("x".repeat(124)), "x".repeat(123));
+  // Of two, three and four bytes each.
+  assertEquals(closeReason("é".repeat(100)), "é".repeat(61));
+  assertEquals(closeReason("€".repeat(100)), "€".repeat(41));
+  assertEquals(closeReason("𝄞".repeat(100)), "𝄞".repeat(30));
+  assertEquals(closeReason("xx" + "€".repeat(100)), "xx" + "€".repeat(40));
+});
+
+Deno.test("closeReason() keeps as much of any text as fits", async () => {
+  const encoder = new TextEncoder();
+  await fuzz(2000, (chance) => {
+    const text = `x${chance.text(chance.below(200))}`.toWellFormed();
+    const reason = closeReason(text);
+    const { length } = encoder.encode(reason);
+    assert(text.startsWith(reason));
+    assert(length <= 123, `${length} bytes`);
+    assert(reason === text || length >= 120, `only ${length} bytes`);
+  });
+});

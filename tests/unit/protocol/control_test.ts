@@ -1,0 +1,372 @@
+import {
+  assert,
+  assertEquals,
+  assertFalse,
+  assertIsError,
+  assertThrows,
+} from "@std/assert";
+import { ProtocolError } from "../../../src/errors.ts";
+import {
+  type ControlMessage,
+  encodeControl,
+  parseControl,
+} from "../../../src/protocol/control.ts";
+import { type Chance, fuzz } from "../../support/fuzz.ts";
+
+const HELLO = { received: 0, webrtc: true, relay: true, maxMessageBytes: 1024 };
+
+const PAIR = {
+  code: "blue-sky",
+  version: 2,
+  id: "a",
+  key: "k",
+  resumeTimeout: 30_000,
+  hello: HELLO,
+};
+
+/** One of each, as PROTOCOL.md section 3 has them. */
+const MESSAGES: readonly ControlMessage[] = [
+  { type: "pair", data: PAIR },
+  { type: "pair", data: { ...PAIR, partner: "b" } },
+  { type: "pong" },
+  { type: "peer.waiting" },
+  { type: "peer.found", data: { initiator: false, id: "b", hello: HELLO } },
+  { type: "peer.lost" },
+  { type: "ping", data: { interval: 15_000 } },
+  { type: "error", data: { message: "Cannot do this" } },
+  { type: "rtc.connect", data: { generation: 3 } },
+  {
+    type: "rtc.signal",
+    data: { generation: 1, description: { type: "offer", sdp: "v=0" } },
+  },
+  { type: "rtc.signal", data: { generation: 1, candidate: { sdpMid: "0" } } },
+  { type: "rtc.signal", data: { generation: 1, candidate: null } },
+];
+
+function assertRefused(message: unknown, why?: string): ProtocolError {
+  const text = typeof message === "string" ? message : JSON.stringify(message);
+  return assertThrows(() => parseControl(text), ProtocolError, why, text);
+}
+
+const pair = (fields: Record<string, unknown>) => ({
+  type: "pair",
+  data: { ...PAIR, ...fields },
+});
+
+const pairHello = (fields: Record<string, unknown>) =>
+  pair({ hello: { ...HELLO, ...fields } });
+
+const signal = (fields: Record<string, unknown>) => ({
+  type: "rtc.signal",
+  data: { generation: 1, ...fields },
+});
+
+Deno.test("encodeControl() writes JSON of a type and its data", () => {
+  assertEquals(encodeControl({ type: "pong" }), '{"type":"pong"}');
+  assertEquals(
+    encodeControl({ type: "ping", data: { interval: 15_000 } }),
+    '{"type":"ping","data":{"interval":15000}}',
+  );
+});
+
+Deno.test("parseControl() reads every type of message", () => {
+  for (const message of MESSAGES) {
+    assertEquals(parseControl(JSON.stringify(message)), message);
+  }
+});
+
+Deno.test("parseControl() passes over fields that are not known", () => {
+  const later = {
+    type: "pair",
+    data: { ...PAIR, hello: { ...HELLO, sealed: [1] }, color: "red" },
+    sent: "now",
+  };
+  assertEquals(
+    parseControl(JSON.stringify(later)) as unknown,
+    later,
+  );
+  parseControl('{"type":"pong","data":{"at":1}}');
+  parseControl('{"type":"peer.waiting","data":null}');
+  parseControl(JSON.stringify(signal({ candidate: {}, trickle: true })));
+});
+
+Deno.test("parseControl() takes fields up to their limits", () => {
+  for (
+    const message of [
+      pair({ code: "x" }),
+      pair({ code: "x".repeat(256) }),
+      pair({ id: "x".repeat(64), key: "y".repeat(64) }),
+      pair({ partner: "x".repeat(64) }),
+      pair({ resumeTimeout: 0 }),
+      pair({ resumeTimeout: Number.MAX_SAFE_INTEGER }),
+      pairHello({ received: 281474976710655, maxMessageBytes: 0 }),
+      pairHello({ webrtc: false, relay: false }),
+    ]
+  ) {
+    assertEquals(parseControl(JSON.stringify(message)) as unknown, message);
+  }
+});
+
+Deno.test("parseControl() rejects a pair with a field that is wrong or missing", () => {
+  const wrong: Record<string, readonly unknown[]> = {
+    code: [undefined, null, "", 7, ["x"], "x".repeat(257)],
+    version: [undefined, null, 0, 1, 3, "2", 2.5],
+    id: [undefined, null, "", 7, "x".repeat(65)],
+    key: [undefined, null, "", 7, "x".repeat(65)],
+    partner: [null, "", 7, "x".repeat(65)],
+    resumeTimeout: [undefined, null, "1", -1, 0.5, 2 ** 53, 1e300],
+    hello: [undefined, null, "hello", 7, [], {}],
+  };
+  for (const [name, values] of Object.entries(wrong)) {
+    for (const value of values) {
+      assertRefused(pair({ [name]: value }), `"${name}"`);
+    }
+  }
+});
+
+Deno.test("parseControl() rejects a hello with a field that is wrong or missing", () => {
+  const wrong: Record<string, readonly unknown[]> = {
+    received: [undefined, null, "1", -1, 0.5, 2 ** 53],
+    webrtc: [undefined, null, 1, "true"],
+    relay: [undefined, null, 0, "false"],
+    maxMessageBytes: [undefined, null, "1", -1, 0.5],
+  };
+  for (const [name, values] of Object.entries(wrong)) {
+    for (const value of values) {
+      assertRefused(pairHello({ [name]: value }), `"${name}"`);
+      const hello = { ...HELLO, [name]: value };
+      assertRefused({
+        type: "peer.found",
+        data: { initiator: true, id: "b", hello },
+      }, `"${name}"`);
+    }
+  }
+});
+
+Deno.test("parseControl() rejects messages of the server that say too little", () => {
+  for (
+    const message of [
+      { type: "peer.found" },
+      { type: "peer.found", data: { initiator: 1, id: "b", hello: HELLO } },
+      { type: "peer.found", data: { initiator: true, hello: HELLO } },
+      { type: "ping" },
+      { type: "ping", data: {} },
+      { type: "ping", data: { interval: "15000" } },
+      { type: "ping", data: { interval: -1 } },
+      { type: "error" },
+      { type: "error", data: "message" },
+      { type: "error", data: { message: 7 } },
+    ]
+  ) assertRefused(message);
+});
+
+Deno.test("parseControl() rejects a step of the negotiation that is none", () => {
+  for (
+    const message of [
+      { type: "rtc.connect" },
+      { type: "rtc.connect", data: {} },
+      { type: "rtc.connect", data: { generation: -1 } },
+      { type: "rtc.signal" },
+      { type: "rtc.signal", data: { candidate: null } },
+      signal({ description: null }),
+      signal({ description: "v=0" }),
+      signal({ description: { type: "offer" } }),
+      signal({ description: { sdp: "v=0" } }),
+      signal({ description: { type: "offer", sdp: 7 } }),
+      signal({ candidate: "candidate:1" }),
+      signal({ candidate: 7 }),
+    ]
+  ) assertRefused(message);
+});
+
+Deno.test("parseControl() rejects a signal with neither description nor candidate", () => {
+  // Taken for one, it would be the end of candidates.
+  assertRefused(signal({}));
+});
+
+Deno.test("parseControl() rejects types that are not known", () => {
+  for (
+    const type of [
+      "",
+      "hello",
+      "PAIR",
+      "data",
+      "__proto__",
+      "constructor",
+      "toString",
+      null,
+      0,
+      true,
+      {},
+    ]
+  ) {
+    assertRefused({ type, data: PAIR }, "type");
+  }
+});
+
+Deno.test("parseControl() rejects a type that is no string but reads like one", () => {
+  // Property names are strings: a list of one word stands for that word.
+  assertRefused({ type: ["pong"] }, "type");
+  assertRefused({ type: [["pair"]], data: PAIR }, "type");
+  assertRefused({ type: { toString: 1, valueOf: 1 } }, "type");
+});
+
+Deno.test("parseControl() rejects JSON that is no object", () => {
+  for (
+    const text of ["null", "true", "7", '"pair"', "[]", "{}", '[["pair"]]']
+  ) {
+    assertRefused(text, "type");
+  }
+});
+
+Deno.test("parseControl() rejects text that is not JSON", () => {
+  for (const text of ["", " ", "pair", "{", '{"type":"pong"', "\0", "\ufeff"]) {
+    assertRefused(text, "JSON");
+  }
+  assertRefused('{"type":"pong"}}', "JSON");
+});
+
+Deno.test("parseControl() rejects the messages of version 1", () => {
+  assertRefused({ type: "pair", data: "blue-sky" });
+  assertRefused({ type: "data", data: "hello" });
+  assertRefused({ type: "peer.found", data: { initiator: true } });
+});
+
+Deno.test("parseControl() takes 65536 characters and rejects one more", () => {
+  const [head, tail] = ['{"type":"pong","data":"', '"}'];
+  const filled = (length: number) =>
+    head + "x".repeat(length - head.length - tail.length) + tail;
+  assertEquals(parseControl(filled(65_536)).type, "pong");
+  assertRefused(filled(65_537), "65536");
+});
+
+Deno.test("parseControl() bounds what it parses by characters, not by bytes", () => {
+  const [head, tail] = ['{"type":"pong","data":"', '"}'];
+  const text = head + "€".repeat(65_536 - head.length - tail.length) + tail;
+  assertEquals(parseControl(text).type, "pong");
+});
+
+Deno.test("parseControl() reads or rejects JSON of any depth", () => {
+  const depth = 32_000;
+  const deep = "[".repeat(depth) + "]".repeat(depth);
+  for (
+    const text of [deep, `{"type":"pong","data":${deep}}`, "[".repeat(65_536)]
+  ) {
+    try {
+      encodeControl(parseControl(text));
+    } catch (error) {
+      assertIsError(error, ProtocolError);
+    }
+  }
+});
+
+Deno.test("parseControl() keeps the pair code out of its errors and their causes", () => {
+  // It works like a password, and errors end up in logs.
+  const code = "s3cret";
+  const broken = [
+    JSON.stringify(pair({ code, version: 1 })),
+    JSON.stringify(pair({ code, id: "" })),
+    JSON.stringify(pair({ code: code.repeat(100) })),
+    JSON.stringify({ type: "pair", data: code }),
+    `{"type":"pair","data":{"code":"${code}",}}`,
+    `{"type":"pair","data":{"code":"${code}`,
+    `{"type":"pair","data":{"code":${code}}}`,
+  ];
+  for (const text of broken) {
+    const error = assertRefused(text);
+    assertFalse(error.message.includes(code), error.message);
+    assertFalse(String(error.cause).includes(code), String(error.cause));
+  }
+});
+
+/** Whether it is one, by PROTOCOL.md section 3. */
+function isControlMessage(value: unknown): boolean {
+  const { type, data } = value as { type: unknown; data: unknown };
+  const fields = data as Record<string, unknown>;
+  const isObject = (value: unknown) =>
+    typeof value === "object" && value !== null;
+  const isCount = (value: unknown) =>
+    typeof value === "number" && value >= 0 && value < 2 ** 53 &&
+    value === Math.floor(value);
+  const isText = (value: unknown, most: number) =>
+    typeof value === "string" && value.length >= 1 && value.length <= most;
+  const isHello = (value: unknown) => {
+    if (!isObject(value)) return false;
+    const hello = value as Record<string, unknown>;
+    return isCount(hello.received) && typeof hello.webrtc === "boolean" &&
+      typeof hello.relay === "boolean" && isCount(hello.maxMessageBytes);
+  };
+  switch (type) {
+    case "pong":
+    case "peer.waiting":
+    case "peer.lost":
+      return true;
+    case "pair":
+      return isObject(data) && isText(fields.code, 256) &&
+        fields.version === 2 && isText(fields.id, 64) &&
+        isText(fields.key, 64) && isCount(fields.resumeTimeout) &&
+        (fields.partner === undefined || isText(fields.partner, 64)) &&
+        isHello(fields.hello);
+    case "peer.found":
+      return isObject(data) && typeof fields.initiator === "boolean" &&
+        isText(fields.id, 64) && isHello(fields.hello);
+    case "ping":
+      return isObject(data) && isCount(fields.interval);
+    case "error":
+      return isObject(data) && isText(fields.message, 65_536);
+    case "rtc.connect":
+      return isObject(data) && isCount(fields.generation);
+    case "rtc.signal": {
+      if (!isObject(data) || !isCount(fields.generation)) return false;
+      const { description, candidate } = fields;
+      if (description === undefined) return typeof candidate === "object";
+      const { type, sdp } = Object(description);
+      return isText(type, 64) && isText(sdp, 65_536) &&
+        (candidate === undefined || typeof candidate === "object");
+    }
+    default:
+      return false;
+  }
+}
+
+/** Something close to a control message. */
+function almost(chance: Chance): string {
+  const message = chance.pick(MESSAGES);
+  if (chance.below(2) === 0) return JSON.stringify(chance.altered(message));
+  const bytes = new TextEncoder().encode(JSON.stringify(message));
+  return new TextDecoder().decode(chance.mutated(bytes));
+}
+
+Deno.test("parseControl() gives a control message or throws a ProtocolError, whatever it reads", async () => {
+  let read = 0;
+  let refused = 0;
+  await fuzz(20_000, (chance) => {
+    const text = chance.below(10) === 0
+      ? chance.text(chance.below(100))
+      : almost(chance);
+    let message: ControlMessage;
+    try {
+      message = parseControl(text);
+    } catch (error) {
+      assertIsError(error, ProtocolError);
+      refused++;
+      return;
+    }
+    read++;
+    assert(isControlMessage(message), text);
+    assertEquals(parseControl(encodeControl(message)), message);
+  });
+  // Otherwise this has proved nothing.
+  if (!Deno.env.has("FUZZ_SEED")) {
+    assert(read > 500 && refused > 500, `${read} read, ${refused} refused`);
+  }
+});
+
+Deno.test("parseControl() rejects no control message", async () => {
+  await fuzz(20_000, (chance) => {
+    const value = chance.altered(chance.pick(MESSAGES));
+    const text = JSON.stringify(value) ?? "null";
+    if (value === null || !isControlMessage(Object(value))) return;
+    assertEquals(parseControl(text) as unknown, JSON.parse(text));
+  });
+});
