@@ -11,6 +11,7 @@ import { closeRule, LEAVE } from "../protocol/close_code.ts";
 import {
   type ControlMessage,
   encodeControl,
+  FROM_SERVER,
   type PairRequest,
   parseControl,
 } from "../protocol/control.ts";
@@ -148,7 +149,7 @@ export class Signaling {
     if (typeof data !== "string") return;
     let message: ControlMessage;
     try {
-      message = parseControl(data);
+      message = parseControl(data, FROM_SERVER);
     } catch (error) {
       this.#options.malformed(error as SocketPeerError);
       return;

@@ -90,7 +90,7 @@ export function encodeControl(message: ControlMessage): string {
 }
 
 /** Says what a value is not, or nothing where it is. */
-type Check = (value: unknown) => string | undefined;
+export type Check = (value: unknown) => string | undefined;
 
 const flag: Check = (value) =>
   typeof value === "boolean" ? undefined : "true or false";
@@ -105,9 +105,6 @@ const text = (maxLength: number): Check => (value) =>
     ? undefined
     : `a string of 1 to ${maxLength} characters`;
 
-const optional = (check: Check): Check => (value) =>
-  value === undefined ? undefined : check(value);
-
 /** An object with these fields, and any others: a later version may say more. */
 const object = (fields: Readonly<Record<string, Check>>): Check => (value) => {
   if (typeof value !== "object" || value === null) return "an object";
@@ -118,10 +115,8 @@ const object = (fields: Readonly<Record<string, Check>>): Check => (value) => {
   }
 };
 
-const version: Check = (value) =>
-  value === PROTOCOL_VERSION
-    ? undefined
-    : `${PROTOCOL_VERSION}, the only version spoken here`;
+const name = text(MAX_ID_LENGTH);
+const nothing: Check = () => undefined;
 
 const hello = object({
   received: count,
@@ -130,42 +125,60 @@ const hello = object({
   maxMessageBytes: count,
 });
 
-const name = text(MAX_ID_LENGTH);
-const nothing: Check = () => undefined;
+const rtcSignal: Check = (value) => {
+  const { description, candidate } = (value ?? {}) as Partial<RtcSignal>;
+  const fields: Record<string, Check> = { generation: count };
+  if (description !== undefined) {
+    fields.description = object({ type: name, sdp: text(MAX_CONTROL_BYTES) });
+  } else if (candidate !== null) fields.candidate = object({});
+  return object(fields)(value);
+};
 
-const DATA: Readonly<Record<ControlMessage["type"], Check>> = {
-  pair: object({
-    code: text(MAX_PAIR_CODE_LENGTH),
-    version,
-    id: name,
-    key: name,
-    partner: optional(name),
-    resumeTimeout: count,
-    hello,
-  }),
-  pong: nothing,
+/** What the data of each type must be. */
+export type ControlChecks = Readonly<Record<string, Check>>;
+
+const betweenPeers: ControlChecks = {
+  "rtc.connect": object({ generation: count }),
+  "rtc.signal": rtcSignal,
+};
+
+/** The messages that a client gets. */
+export const FROM_SERVER: ControlChecks = {
+  ...betweenPeers,
   "peer.waiting": nothing,
   "peer.found": object({ initiator: flag, id: name, hello }),
   "peer.lost": nothing,
   ping: object({ interval: count }),
   error: object({ message: text(MAX_CONTROL_BYTES) }),
-  "rtc.connect": object({ generation: count }),
-  "rtc.signal": (value) => {
-    const { description, candidate } = (value ?? {}) as Partial<RtcSignal>;
-    const fields: Record<string, Check> = { generation: count };
-    if (description !== undefined) {
-      fields.description = object({ type: name, sdp: text(MAX_CONTROL_BYTES) });
-    } else if (candidate !== null) fields.candidate = object({});
-    return object(fields)(value);
-  },
 };
 
+/** The messages that a server gets; a function, as clients have no use for it. */
+export const fromClient = (): ControlChecks => ({
+  ...betweenPeers,
+  pong: nothing,
+  pair: object({
+    code: text(MAX_PAIR_CODE_LENGTH),
+    version: (value) =>
+      value === PROTOCOL_VERSION
+        ? undefined
+        : `${PROTOCOL_VERSION}, the only version spoken here`,
+    id: name,
+    key: name,
+    partner: (value) => value === undefined ? undefined : name(value),
+    resumeTimeout: count,
+    hello,
+  }),
+});
+
 /**
- * Reads a control message.
+ * Reads a control message of the given types.
  *
  * @throws {ProtocolError} If the text is not one; the message says why.
  */
-export function parseControl(json: string): ControlMessage {
+export function parseControl(
+  json: string,
+  checks: ControlChecks,
+): ControlMessage {
   let wanted = "JSON";
   // A UTF-16 unit is at least one byte, so this also bounds what is parsed.
   if (json.length > MAX_CONTROL_BYTES) {
@@ -174,9 +187,9 @@ export function parseControl(json: string): ControlMessage {
     try {
       const message = JSON.parse(json);
       const type = message?.type;
-      const known = typeof type === "string" && Object.hasOwn(DATA, type);
+      const known = typeof type === "string" && Object.hasOwn(checks, type);
       const wrong = known
-        ? object({ data: DATA[type as ControlMessage["type"]] })(message)
+        ? object({ data: checks[type] })(message)
         : `an object of a known "type"`;
       if (!wrong) return message;
       wanted = wrong;

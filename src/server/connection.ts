@@ -17,6 +17,7 @@ import {
 import {
   type ControlMessage,
   encodeControl,
+  fromClient,
   type PairRequest,
   parseControl,
 } from "../protocol/control.ts";
@@ -28,6 +29,8 @@ import {
 import type { Cancel } from "../runtime.ts";
 import type { Member, PairRegistry } from "./pair_registry.ts";
 import type { ServerSocket, ServerSocketHandlers } from "./server_socket.ts";
+
+const FROM_CLIENT = fromClient();
 
 /** How long a socket may be open before it asks for a place. */
 const PAIR_TIMEOUT_MS = 10_000;
@@ -85,7 +88,7 @@ export class Connection implements Member, ServerSocketHandlers {
     this.#heartbeats = 0;
     let message: ControlMessage;
     try {
-      message = parseControl(text);
+      message = parseControl(text, FROM_CLIENT);
     } catch (error) {
       this.#refuse((error as SocketPeerError).message);
       return;
@@ -102,8 +105,6 @@ export class Connection implements Member, ServerSocketHandlers {
         // Where the other peer is away, it starts again when it is back.
         if (this.#partner) this.#partner.#send(text);
         break;
-      default:
-        this.#refuse(`Cannot take "${message.type}" from a client`);
     }
   }
 

@@ -9,9 +9,15 @@ import { ProtocolError } from "../../../src/errors.ts";
 import {
   type ControlMessage,
   encodeControl,
-  parseControl,
+  FROM_SERVER,
+  fromClient,
+  parseControl as parse,
 } from "../../../src/protocol/control.ts";
 import { type Chance, fuzz } from "../../support/fuzz.ts";
+
+// Every type at once: which end takes which stands in tests of its own.
+const parseControl = (json: string) =>
+  parse(json, { ...FROM_SERVER, ...fromClient() });
 
 const HELLO = { received: 0, webrtc: true, relay: true, maxMessageBytes: 1024 };
 
@@ -369,4 +375,13 @@ Deno.test("parseControl() rejects no control message", async () => {
     if (value === null || !isControlMessage(Object(value))) return;
     assertEquals(parseControl(text) as unknown, JSON.parse(text));
   });
+});
+
+Deno.test("parseControl() takes the types of the given end alone", () => {
+  const ping = '{"type":"ping","data":{"interval":1}}';
+  assertEquals(parse(ping, FROM_SERVER).type, "ping");
+  assertThrows(() => parse(ping, fromClient()), ProtocolError, "known");
+  const pong = '{"type":"pong"}';
+  assertEquals(parse(pong, fromClient()).type, "pong");
+  assertThrows(() => parse(pong, FROM_SERVER), ProtocolError, "known");
 });
