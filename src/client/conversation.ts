@@ -26,8 +26,8 @@ import { Upgrader } from "./upgrader.ts";
 
 /** How long `close()` waits for what was sent to be acknowledged. */
 const LINGER_MS = 5000;
-/** How long the last acknowledgement may take over a data channel. */
-const LAST_ACK_MS = 1000;
+/** How long a data channel stays open for what is said last. */
+const LAST_WORDS_MS = 1000;
 
 /** What a {@linkcode Conversation} reports. */
 export interface ConversationHandlers {
@@ -407,14 +407,17 @@ export class Conversation {
     this.#resumeTimer?.();
     this.#lingerTimer?.();
     this.#session.close();
-    if (reason !== "remote") this.#path.abort();
-    // Not before what was sent last has left.
-    const closeDirect = () => {
+    const closePath = () => {
+      if (reason !== "remote") this.#path.abort();
       this.#path.close();
       this.#upgrader?.close();
     };
-    if (reason === "remote") this.#runtime.after(LAST_ACK_MS, closeDirect);
-    else closeDirect();
+    // Not before the last acknowledgement has left, or the server has told
+    // the other peer too: to that, an abort that came first would read as
+    // "remote".
+    if (reason === "remote" || reason === "server") {
+      this.#runtime.after(LAST_WORDS_MS, closePath);
+    } else closePath();
     this.#signaling.leave();
     this.#handlers.ended({ reason, unacknowledged });
   }
