@@ -45,7 +45,6 @@ export interface Recorder {
   start(options: SocketPeerOptions): void;
   when(test: () => boolean): Promise<void>;
   until(name: string, count?: number): Promise<unknown[]>;
-  untilIdle(): Promise<void>;
   digest(message: string | Uint8Array): Promise<MessageDigest>;
   startTraffic(paddingBytes: number): void;
   stopTraffic(): void;
@@ -143,7 +142,9 @@ export class PagePeer {
 
   /** Waits until the other peer has acknowledged everything. */
   untilIdle(): Promise<void> {
-    return this.run(() => recorder.untilIdle());
+    return this.run(() =>
+      recorder.when(() => recorder.peer.bufferedAmount === 0)
+    );
   }
 
   /** Names of the events so far, in order, without `statechange`. */
@@ -220,7 +221,7 @@ export function shareBrowser(): void {
       args: FLAGS,
     });
   });
-  Deno.test.afterAll(() => close(shared!));
+  Deno.test.afterAll(() => shared && close(shared));
 }
 
 /** Two pages of one browser that share nothing but the network. */
@@ -300,6 +301,11 @@ export async function browserPair(
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** Errors but those that a browser logs where no WebSocket can be opened. */
+export function exceptFailedSockets(errors: readonly string[]): string[] {
+  return errors.filter((error) => !error.startsWith("WebSocket connection to"));
 }
 
 function serveStatic(request: Request): Promise<Response> | Response {

@@ -1,0 +1,3 @@
+/** A worker with a recorder of its own, as a page has one. */
+importScripts("/recorder.js", "/socketpeer.min.js");
+postMessage("loaded");
