@@ -62,6 +62,8 @@ export class Conversation {
   #connectTimer: Cancel | null = null;
   #resumeTimer: Cancel | null = null;
   #lingerTimer: Cancel | null = null;
+  /** What is left to do once it has ended. */
+  #closePath = () => {};
 
   /** Waits for {@linkcode Conversation.connect}; messages may be queued. */
   constructor(
@@ -85,7 +87,8 @@ export class Conversation {
     this.#path = new Path(this.#session, runtime, {
       changed: (to, from) => this.#pathChanged(to, from),
       directLost: () => {
-        if (!this.#ended) this.#upgrader?.channelLost();
+        if (this.#ended) this.#closePath();
+        else this.#upgrader?.channelLost();
       },
       progress: () => this.#progress(),
       failed: (error) => this.#fail(error as SocketPeerError),
@@ -118,7 +121,7 @@ export class Conversation {
 
   /** Which way messages leave. */
   get path(): PathKind {
-    return this.#begun ? this.#path.kind : null;
+    return this.#state === "connected" ? this.#path.kind : null;
   }
 
   /** Bytes accepted and not acknowledged. */
@@ -180,6 +183,7 @@ export class Conversation {
   /** Ends the conversation at once. */
   destroy(): void {
     this.#end("local");
+    this.#closePath();
   }
 
   get #hello(): Hello {
@@ -407,17 +411,21 @@ export class Conversation {
     this.#resumeTimer?.();
     this.#lingerTimer?.();
     this.#session.close();
-    const closePath = () => {
+    // Not before the last acknowledgement has left the data channel, or the
+    // server has told the other peer too: to that, an abort that came first
+    // would read as "remote".
+    const wait = this.#path.kind === "direct" &&
+      (reason === "remote" || reason === "server");
+    const cancel = wait &&
+      this.#runtime.after(LAST_WORDS_MS, () => this.#closePath());
+    this.#closePath = () => {
+      this.#closePath = () => {};
+      if (cancel) cancel();
       if (reason !== "remote") this.#path.abort();
       this.#path.close();
       this.#upgrader?.close();
     };
-    // Not before the last acknowledgement has left, or the server has told
-    // the other peer too: to that, an abort that came first would read as
-    // "remote".
-    if (reason === "remote" || reason === "server") {
-      this.#runtime.after(LAST_WORDS_MS, closePath);
-    } else closePath();
+    if (!wait) this.#closePath();
     this.#signaling.leave();
     this.#handlers.ended({ reason, unacknowledged });
   }
