@@ -10,7 +10,7 @@
 
 import { SocketPeerError } from "../errors.ts";
 import { BUSY, ENDED_BY_SERVER, PEER_LEFT } from "../protocol/close_code.ts";
-import type { ControlMessage, Hello } from "../protocol/control.ts";
+import type { ControlMessage, Hello, Ticket } from "../protocol/control.ts";
 import { PROTOCOL_VERSION } from "../protocol/limits.ts";
 import type { Cancel, Runtime, WebSocketLike } from "../runtime.ts";
 import { afterAwake } from "./awake.ts";
@@ -45,8 +45,8 @@ export class Conversation {
   readonly #options: ResolvedOptions;
   readonly #runtime: Runtime;
   readonly #handlers: ConversationHandlers;
-  readonly #id: string;
-  readonly #key: string;
+  /** What its place at the server is taken by. */
+  readonly ticket: Ticket;
   readonly #session: Session;
   readonly #queue: SendQueue;
   readonly #path: Path;
@@ -65,17 +65,21 @@ export class Conversation {
   /** What is left to do once it has ended. */
   #closePath = () => {};
 
-  /** Waits for {@linkcode Conversation.connect}; messages may be queued. */
+  /**
+   * Waits for {@linkcode Conversation.connect}; messages may be queued.
+   *
+   * @param before The ticket of the same peer's conversation before.
+   */
   constructor(
     options: ResolvedOptions,
     runtime: Runtime,
     handlers: ConversationHandlers,
+    before: Ticket | undefined,
   ) {
     this.#options = options;
     this.#runtime = runtime;
     this.#handlers = handlers;
-    this.#id = randomCode(runtime);
-    this.#key = randomCode(runtime);
+    this.ticket = { id: randomCode(runtime), key: randomCode(runtime) };
     this.#session = new Session({
       message: (message) => this.#emit("data", message),
       ended: (aborted) => this.#remoteEnded(aborted),
@@ -101,9 +105,10 @@ export class Conversation {
       pairRequest: () => ({
         code: options.pairCode,
         version: PROTOCOL_VERSION,
-        id: this.#id,
-        key: this.#key,
+        ...this.ticket,
         partner: this.#partner,
+        // It may have ended while it had no socket.
+        leaves: before,
         // Who does not dial again needs no place meanwhile.
         resumeTimeout: options.reconnect ? options.resumeTimeout : 0,
         hello: this.#hello,
@@ -252,7 +257,7 @@ export class Conversation {
         initiator,
         // Both know both ids, so they agree even where one of them has missed
         // who the initiator is.
-        polite: this.#id < id,
+        polite: this.ticket.id < id,
         signal: (message) => this.#signaling.send(message),
         attempt: () => this.#emit("upgrade_attempt"),
         opened: (channel) => this.#path.setDirect(channel),
@@ -264,7 +269,10 @@ export class Conversation {
       return;
     }
     if (relayed) this.#path.setRelay(new WebSocketRelay(socket));
-    if (!this.#ended) this.#upgrader?.signalingReady();
+    if (this.#ended) return;
+    // A partner that is gone before any path opened must not be waited for.
+    if (this.#path.kind === null) this.#waitForPath();
+    this.#upgrader?.signalingReady();
   }
 
   #webrtcMissing(here: boolean): void {
@@ -287,6 +295,7 @@ export class Conversation {
       return;
     }
     this.#resumeTimer?.();
+    this.#resumeTimer = null;
     if (this.#lingering) return;
     this.#connectTimer?.();
     this.#enter("connected");
@@ -306,8 +315,12 @@ export class Conversation {
       return;
     }
     this.#enter(accepted ? "waiting" : "reconnecting");
+    this.#waitForPath();
+  }
+
+  #waitForPath(): void {
     // The time that this page slept is not the other peer's absence.
-    this.#resumeTimer = afterAwake(
+    this.#resumeTimer ??= afterAwake(
       this.#runtime,
       this.#options.resumeTimeout,
       () => this.#end("away"),

@@ -22,16 +22,12 @@ import type { Transport } from "./transports/transport.ts";
 export type PathKind = "relay" | "direct" | null;
 
 /**
- * A data channel that acknowledges nothing for this many round trips is
- * taken for dead: WebRTC's own timers take 5 to 30 seconds to say so.
+ * A data channel that acknowledges nothing for this long, in milliseconds, is
+ * taken for dead: WebRTC's own timers take 5 to 30 seconds to say so. On a
+ * healthy one under load SCTP's own retransmission is silent for 400 to 500 ms
+ * often enough (measured in Chromium 156).
  */
-const SILENT_ROUND_TRIPS = 4;
-/**
- * But at the least this long, in milliseconds. On a healthy channel under load
- * SCTP's own retransmission is silent for 400 to 500 ms often enough (measured
- * in Chromium 156), and to go back and forth for that helps nobody.
- */
-const MIN_SILENCE_MS = 800;
+const SILENCE_MS = 800;
 /** How often a silent data channel is asked for a sign of life. */
 const PING_INTERVAL_MS = 1000;
 /** What a {@linkcode Path} reports. */
@@ -201,8 +197,8 @@ export class Path {
     }
     if (!session.owesAck) return;
     // Back the way it came: the other peer may have found this peer's own
-    // choice to be dead.
-    this.#ackVia = transport;
+    // choice to be dead. But not where this peer has found that itself.
+    this.#ackVia = this.#directSilent ? this.#current : transport;
     if (session.owesAckNow) this.#acknowledge();
     else {
       this.#ackTimer ??= this.#runtime.after(
@@ -229,14 +225,10 @@ export class Path {
     const since = this.#session.waitingSince(this.#direct);
     // Without a relay there is nowhere else to send; a new one looks again.
     if (since === undefined || !this.#relay) return;
-    const allowed = Math.max(
-      MIN_SILENCE_MS,
-      SILENT_ROUND_TRIPS * (this.#session.rtt ?? 0) + ACK_DELAY_MS,
-    );
     const now = this.#runtime.now();
-    if (now - since >= allowed) this.#directGoneSilent(this.#direct);
+    if (now - since >= SILENCE_MS) this.#directGoneSilent(this.#direct);
     else {
-      const delayMs = Math.ceil(since + allowed - now);
+      const delayMs = Math.ceil(since + SILENCE_MS - now);
       this.#silenceTimer = afterAwake(this.#runtime, delayMs, () => {
         this.#silenceTimer = null;
         this.#watchSilence();

@@ -48,8 +48,6 @@ interface Segment {
   /** What it was sent on; `null` when that broke, or before it is sent. */
   carrier: unknown;
   sentAt: number;
-  /** A packet sent twice tells nothing about the round trip (Karn). */
-  resent: boolean;
 }
 
 /** The parts of a message whose last frame has not come yet. */
@@ -90,7 +88,6 @@ export class Session {
   #lastSent = 0;
   #acknowledged = 0;
   #progressAt = 0;
-  #rtt: number | undefined;
 
   // Receiving.
   #received = 0;
@@ -136,11 +133,6 @@ export class Session {
   /** Whether so much came that it must be acknowledged without waiting. */
   get owesAckNow(): boolean {
     return this.#bytesToAck >= ACK_BYTES;
-  }
-
-  /** Smoothed round trip in milliseconds, once one was measured. */
-  get rtt(): number | undefined {
-    return this.#rtt;
   }
 
   /** Queues a message. Its bytes are copied. */
@@ -193,7 +185,6 @@ export class Session {
   nextPacket(carrier: unknown, now: number): Uint8Array | null {
     for (let lost; (lost = this.#resend.shift());) {
       if (lost.last <= this.#acknowledged) continue;
-      lost.resent = true;
       return this.#departing(lost, carrier, now);
     }
     if (this.#queued.length === 0) {
@@ -269,12 +260,6 @@ export class Session {
       this.#inFlightBytes -= segment.packet.length;
       this.#heldBytes -= segment.packet.length;
       this.#unacknowledged -= segment.messages;
-      if (!segment.resent) {
-        const sample = now - segment.sentAt;
-        this.#rtt = this.#rtt === undefined
-          ? sample
-          : this.#rtt + (sample - this.#rtt) / 8;
-      }
     }
     this.#inFlight.splice(0, count);
   }
@@ -349,7 +334,6 @@ export class Session {
       messages: this.#openMessages,
       carrier: null,
       sentAt: 0,
-      resent: false,
     });
     this.#heldBytes += packet.length;
     this.#openBytes = PACKET_HEADER_BYTES;

@@ -159,6 +159,7 @@ export class SocketPeer extends Emitter<SocketPeerEvents> {
         emit: (event, ...args) => this.#dispatch(event, ...args),
         ended: (info) => this.#conversationEnded(conversation, info),
       },
+      this.#conversation?.ticket,
     );
     return conversation;
   }

@@ -25,18 +25,24 @@ export interface Hello {
   readonly maxMessageBytes: number;
 }
 
+/** What a place is taken by, and given up. */
+export interface Ticket {
+  /** Names a peer for as long as one conversation lasts. */
+  readonly id: string;
+  /** Proves that a later socket belongs to the same peer; never passed on. */
+  readonly key: string;
+}
+
 /** What a peer asks of the server. */
-export interface PairRequest {
+export interface PairRequest extends Ticket {
   /** The pair code. */
   readonly code: string;
   /** Always {@linkcode PROTOCOL_VERSION}. */
   readonly version: number;
-  /** Names this peer for as long as one conversation lasts. */
-  readonly id: string;
-  /** Proves that a later socket belongs to the same peer; never passed on. */
-  readonly key: string;
   /** The `id` of the peer whose conversation is to be resumed. */
   readonly partner?: string;
+  /** The place of this peer's conversation before, which it gives up. */
+  readonly leaves?: Ticket;
   /** How long the place is kept while both peers are away, in milliseconds. */
   readonly resumeTimeout: number;
   /** Passed to the other peer. */
@@ -115,6 +121,9 @@ const object = (fields: Readonly<Record<string, Check>>): Check => (value) => {
   }
 };
 
+const optional = (check: Check): Check => (value) =>
+  value === undefined ? undefined : check(value);
+
 const name = text(MAX_ID_LENGTH);
 const nothing: Check = () => undefined;
 
@@ -164,7 +173,8 @@ export const fromClient = (): ControlChecks => ({
         : `${PROTOCOL_VERSION}, the only version spoken here`,
     id: name,
     key: name,
-    partner: (value) => value === undefined ? undefined : name(value),
+    partner: optional(name),
+    leaves: optional(object({ id: name, key: name })),
     resumeTimeout: count,
     hello,
   }),

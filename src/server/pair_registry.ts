@@ -11,7 +11,7 @@ import {
   PEER_TIMEOUT,
   TAKEN_OVER,
 } from "../protocol/close_code.ts";
-import type { PairRequest } from "../protocol/control.ts";
+import type { PairRequest, Ticket } from "../protocol/control.ts";
 import { MAX_RESUME_TIMEOUT_MS } from "../protocol/limits.ts";
 import type { Cancel } from "../runtime.ts";
 
@@ -79,7 +79,8 @@ export class PairRegistry {
 
   /** Gives a peer its place, or dismisses it. */
   join(member: Member): void {
-    const { code, id, key, partner } = member.request;
+    const { code, id, key, partner, leaves } = member.request;
+    if (leaves) this.#giveUp(code, leaves);
     let slot = this.#slots.get(code);
     const seat = slot?.seats.find((seat) => seat.id === id);
     if (slot && seat) {
@@ -122,7 +123,7 @@ export class PairRegistry {
     const conversation = slot.seats.length === 2 || slot.expected !== undefined;
     if (forGood || !conversation) {
       this.#remove(slot);
-      other?.dismiss(PEER_LEFT, "the other peer has left");
+      dismissLeft(other);
     } else if (other) {
       other.lost();
     } else {
@@ -152,6 +153,14 @@ export class PairRegistry {
   /** Forgets everything, and stops all timers. */
   clear(): void {
     for (const slot of this.#slots.values()) this.#remove(slot);
+  }
+
+  /** A conversation ended while its peer had no socket to say so. */
+  #giveUp(code: string, { id, key }: Ticket): void {
+    const slot = this.#slots.get(code);
+    if (!slot?.seats.some((seat) => seat.id === id && seat.key === key)) return;
+    this.#remove(slot);
+    for (const { member } of slot.seats) dismissLeft(member);
   }
 
   /** The slot that has a place for a peer that has none yet. */
@@ -212,6 +221,10 @@ export class PairRegistry {
     slot.timer?.();
     if (this.#slots.get(slot.code) === slot) this.#slots.delete(slot.code);
   }
+}
+
+function dismissLeft(member: Member | null | undefined): void {
+  member?.dismiss(PEER_LEFT, "the other peer has left");
 }
 
 function dismissBusy(member: Member): void {

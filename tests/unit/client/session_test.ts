@@ -233,20 +233,6 @@ Deno.test("Session.receive() ends at an abort", () => {
   assertEquals(ends, [true]);
 });
 
-Deno.test("Session measures round trips, but not of what was sent twice", () => {
-  const { session, queue, packets } = testSession();
-  queue("hi");
-  packets("relay", 0);
-  session.carrierLost("relay");
-  packets("direct", 1000);
-  session.receive(packet(1, 0).slice(0, 6), 1001);
-  assertEquals(session.rtt, undefined);
-  queue("yo");
-  packets("direct", 2000);
-  session.receive(packet(2, 0).slice(0, 6), 2080);
-  assertEquals(session.rtt, 80);
-});
-
 Deno.test("Session.waitingSince() tells since when nothing was acknowledged", () => {
   const { session, queue, packets } = testSession();
   assertEquals(session.waitingSince("direct"), undefined);

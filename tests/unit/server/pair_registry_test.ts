@@ -737,3 +737,33 @@ Deno.test("PairRegistry gives an id one partner at most, whatever happens", asyn
     assertNothingLeft({ join, ...pairs });
   });
 });
+
+Deno.test("PairRegistry.join() gives up the places of a conversation that its peer says is over", () => {
+  // Both had no socket when it ended, so neither could say so at the time.
+  const { a, b, join, ...pairs } = setUpPair();
+  a.break();
+  b.break();
+  const leaves = { id: "b", key: "key of b" };
+  const next = join("b2", { leaves });
+  assertEquals(next.told(), ["waiting"]);
+  const other = join("a2", { leaves: { id: "a", key: "key of a" } });
+  assertEquals(other.told(), ["found b2 to offer"]);
+  other.leave();
+  assertNothingLeft({ ...pairs, join });
+});
+
+Deno.test("PairRegistry.join() tells the other peer of a conversation that is over so", () => {
+  const { a, b, join } = setUpPair();
+  b.break();
+  a.told();
+  join("b2", { leaves: { id: "b", key: "key of b" } });
+  assertEquals(a.told(), ["dismissed 4007"]);
+});
+
+Deno.test("PairRegistry.join() lets only the holder of the key give up a place", () => {
+  const { a, b, join } = setUpPair();
+  b.break();
+  const stranger = join("c", { leaves: { id: "b", key: "another" } });
+  assertEquals(stranger.told(), ["dismissed 4005"]);
+  assertEquals(a.told(), ["lost"]);
+});

@@ -1,0 +1,382 @@
+/**
+ * A world in one process: peers and a server on a virtual clock, and a
+ * network that breaks when it is told to.
+ *
+ * @module
+ */
+
+import type { SocketPeerOptions } from "../client/options.ts";
+import { SocketPeer } from "../client/socket_peer.ts";
+import type { Runtime, WebSocketLike } from "../runtime.ts";
+import { Host } from "./host.ts";
+import type { Network, Traffic } from "./network.ts";
+import { seededRandom } from "./seeded_random.ts";
+import { Ground, SimulatedConnection } from "./simulated_connection.ts";
+import { type DialFate, SimulatedServer } from "./simulated_server.ts";
+import { SimulatedSocket } from "./simulated_socket.ts";
+import { VirtualClock } from "./virtual_clock.ts";
+
+/** Options of a {@linkcode Simulation}. Times are in milliseconds. */
+export interface SimulationOptions {
+  /**
+   * What everything that is left to chance is drawn from: ids, delays of the
+   * backoff, which packet is replayed. The same seed gives the same run.
+   *
+   * @default {1}
+   */
+  seed?: number;
+  /**
+   * How long anything travels, one way.
+   *
+   * @default {5}
+   */
+  latency?: number;
+  /**
+   * As the server's option of this name.
+   *
+   * @default {60_000}
+   */
+  peerTimeout?: number;
+}
+
+/** Options of a peer in a {@linkcode Simulation}. */
+export interface SimulatedPeerOptions extends SocketPeerOptions {
+  /**
+   * Whether the peer's platform has WebRTC.
+   *
+   * @default {true}
+   */
+  webrtc?: boolean;
+}
+
+/**
+ * A server, a network, and as many peers as are made, in one process and on a
+ * virtual clock: minutes pass in milliseconds, nothing touches a real network,
+ * and the same seed gives the same run.
+ *
+ * The peers are real ones, and so is the server's part that pairs and relays.
+ * Simulated are the sockets, WebRTC, time and chance. Nothing moves until
+ * `clock.pass()` is called. Each fault strikes every peer, or the one that it
+ * is given; sockets and channels that are opened afterwards work.
+ *
+ * @example A message survives a server that dies
+ * ```ts
+ * import { assert } from "@std/assert";
+ * import { Simulation } from "@socketpeer/socketpeer/testing";
+ *
+ * const simulation = new Simulation({ seed: 1, latency: 20 });
+ * const alice = simulation.peer();
+ * const bob = simulation.peer();
+ * const got: unknown[] = [];
+ * bob.on("data", (message) => got.push(message));
+ * await simulation.clock.pass(1000);
+ * assert(alice.path === "direct");
+ *
+ * simulation.killServer();
+ * simulation.closeChannels();
+ * alice.send("are you there?");
+ * await simulation.clock.pass(10_000);
+ * assert(got.length === 0 && !alice.connected);
+ *
+ * simulation.startServer();
+ * await simulation.clock.pass(60_000);
+ * assert(got[0] === "are you there?" && alice.connected);
+ * ```
+ */
+export class Simulation {
+  /** What all timers of this world are on; nothing happens unless it moves. */
+  readonly clock: VirtualClock = new VirtualClock();
+  /** What is drawn from the seed; draw from it too, to repeat a whole test. */
+  readonly random: () => number;
+  /** How long anything travels from now on, one way, in milliseconds. */
+  latency: number;
+  /** Called for everything that a peer sends or gets. */
+  ontraffic: ((traffic: Traffic) => void) | null = null;
+  readonly #network: Network;
+  readonly #ground: Ground;
+  readonly #server: SimulatedServer;
+  readonly #hosts = new Map<SocketPeer, Host>();
+  /** Those that an end is left of. */
+  readonly #sockets = new Set<SimulatedSocket>();
+
+  /** Starts the server. */
+  constructor(
+    { seed = 1, latency = 5, peerTimeout = 60_000 }: SimulationOptions = {},
+  ) {
+    this.latency = latency;
+    const random = seededRandom(seed);
+    const { clock } = this;
+    const latencyMs = () => this.latency;
+    this.random = random;
+    this.#network = {
+      clock,
+      get latencyMs() {
+        return latencyMs();
+      },
+      random,
+      watch: (traffic) => this.ontraffic?.(traffic),
+    };
+    this.#ground = new Ground(this.#network);
+    this.#server = new SimulatedServer(clock, peerTimeout);
+  }
+
+  /**
+   * Makes a peer. Without other options it has the pair code `code`, so any
+   * two find each other.
+   */
+  peer(options: SimulatedPeerOptions = {}): SocketPeer {
+    const { webrtc = true, ...rest } = options;
+    const host = new Host(this.#network);
+    host.peer = new SocketPeer(
+      { pairCode: "code", url: "http://server", ...rest },
+      this.#runtime(host, webrtc),
+    );
+    this.#hosts.set(host.peer, host);
+    return host.peer;
+  }
+
+  // What can be seen.
+
+  /** The sockets of which the server has an open end, by the client's end. */
+  get sockets(): ReadonlySet<WebSocketLike> {
+    return this.#server.sockets;
+  }
+
+  /** How many ends of data channels are open. */
+  get openChannels(): number {
+    let open = 0;
+    for (const { channel } of this.#ground.connections) {
+      if (channel.readyState === "open") open++;
+    }
+    return open;
+  }
+
+  /** How many pair codes are in use at the server. */
+  get places(): number {
+    return this.#server.places;
+  }
+
+  /** How many packets the server got so far. */
+  get relayed(): number {
+    return this.#server.relayed;
+  }
+
+  // Sockets.
+
+  /** Sockets break, as both ends are told at once. */
+  cutSockets(of?: SocketPeer): void {
+    for (const socket of this.#socketsOf(of)) {
+      socket.cut();
+      socket.loseServer(1006);
+      socket.closed(1006);
+    }
+  }
+
+  /** Sockets break, as only the clients are told: the server keeps its ends. */
+  halfOpenSockets(of?: SocketPeer): void {
+    for (const socket of this.#socketsOf(of)) {
+      socket.cut();
+      socket.closed(1006);
+    }
+  }
+
+  /** Sockets go silent, and neither end is told. */
+  stallSockets(of?: SocketPeer): void {
+    for (const socket of this.#socketsOf(of)) {
+      socket.up.stall();
+      socket.down.stall();
+    }
+  }
+
+  /** Sockets that were silent bring what they held back. */
+  healSockets(of?: SocketPeer): void {
+    for (const socket of this.#socketsOf(of)) {
+      socket.up.heal();
+      socket.down.heal();
+    }
+  }
+
+  /** What becomes of attempts to connect to the server from now on. */
+  get dials(): DialFate {
+    return this.#server.dials;
+  }
+
+  set dials(fate: DialFate) {
+    this.#server.dials = fate;
+  }
+
+  // Data channels.
+
+  /**
+   * Data channels close, as both ends are told at once; or the given peer's
+   * end does, and the other is told when that arrives.
+   */
+  closeChannels(of?: SocketPeer): void {
+    for (const connection of this.#connectionsOf(of)) connection.lose(!of);
+  }
+
+  /** A peer's ends of data channels close, and the others are never told. */
+  halfOpenChannels(of: SocketPeer): void {
+    for (const connection of this.#connectionsOf(of)) connection.lose(true);
+  }
+
+  /**
+   * Data channels go silent, or what the given peer sends on them does; for
+   * 20 seconds, neither end is told.
+   */
+  stallChannels(of?: SocketPeer): void {
+    for (const connection of this.#connectionsOf(of)) connection.stall();
+  }
+
+  /** Data channels that were silent bring what they held back. */
+  healChannels(of?: SocketPeer): void {
+    for (const connection of this.#connectionsOf(of)) connection.heal();
+  }
+
+  /** Whether new data channels find a path from peer to peer. */
+  get directPossible(): boolean {
+    return this.#ground.passable;
+  }
+
+  set directPossible(possible: boolean) {
+    this.#ground.passable = possible;
+  }
+
+  /** Every way that is open carries one of its last packets a second time. */
+  replayPackets(): void {
+    for (const { up, down } of this.#socketsOf()) {
+      up.replay();
+      down.replay();
+    }
+    for (const { channel } of this.#connectionsOf()) channel.wire.replay();
+  }
+
+  /** Has a peer get on its WebSocket what nobody has sent. */
+  inject(to: SocketPeer, data: string | ArrayBuffer): void {
+    for (const socket of this.#socketsOf(to)) socket.receive(data);
+  }
+
+  // The server.
+
+  /** The server dies, and forgets everything. */
+  killServer(): void {
+    this.#server.kill();
+  }
+
+  /** Another server takes its place, if it has died. */
+  startServer(): void {
+    this.#server.start();
+  }
+
+  /** As `leave()` of the server: ends the conversation behind a code. */
+  leave(pairCode: string): boolean {
+    return this.#server.leave(pairCode);
+  }
+
+  // The peers' programs.
+
+  /**
+   * Has a peer's program stand still for `ms`: a tab in the background, a
+   * laptop asleep. Its timers and all that comes for it wait; then its clock
+   * has jumped, and everything happens in a rush. Do not call the peer
+   * meanwhile: a program that stands still does not.
+   */
+  freeze(peer: SocketPeer, ms: number): void {
+    this.#hostOf(peer).freeze(ms);
+  }
+
+  /** Whether a peer's program stands still. */
+  isFrozen(peer: SocketPeer): boolean {
+    return this.#hostOf(peer).frozen;
+  }
+
+  /** A peer's program dies without a word; its system closes its sockets. */
+  crash(peer: SocketPeer): void {
+    for (const socket of this.#socketsOf(peer)) {
+      socket.up.carry(() => {
+        socket.loseServer(1006);
+        socket.cut();
+      });
+    }
+    for (const connection of this.#connectionsOf(peer)) connection.die();
+    this.#hostOf(peer).dead = true;
+  }
+
+  /** A peer's page is left, or goes into the back-forward cache. */
+  hidePage(peer: SocketPeer): void {
+    const host = this.#hostOf(peer);
+    host.tell(host.pageHide);
+  }
+
+  /** A peer's page comes back from that cache. */
+  showPage(peer: SocketPeer): void {
+    const host = this.#hostOf(peer);
+    host.tell(host.pageShow);
+  }
+
+  /** All works again: the server, dials, and what stalls. Cuts stay. */
+  repair(): void {
+    this.startServer();
+    this.dials = "accept";
+    this.directPossible = true;
+    this.healSockets();
+    this.healChannels();
+  }
+
+  #runtime(host: Host, webrtc: boolean): Runtime {
+    const { clock, random } = this;
+    const ground = this.#ground;
+    const listen = (listeners: Set<() => void>) => (callback: () => void) => {
+      listeners.add(callback);
+      return () => void listeners.delete(callback);
+    };
+    class RTCPeerConnection extends SimulatedConnection {
+      constructor() {
+        super(ground, host);
+      }
+    }
+    return {
+      now: clock.now,
+      after: host.after,
+      soon: host.soon,
+      random,
+      randomBytes: (length) =>
+        Uint8Array.from({ length }, () => random() * 256),
+      openWebSocket: () => this.#dial(host),
+      webrtc: webrtc ? { RTCPeerConnection } : undefined,
+      onPageHide: listen(host.pageHide),
+      onPageShow: listen(host.pageShow),
+    };
+  }
+
+  #dial(host: Host): SimulatedSocket {
+    for (const socket of this.#sockets) {
+      if (socket.readyState === 3 && !socket.server) {
+        this.#sockets.delete(socket);
+      }
+    }
+    const socket = new SimulatedSocket(this.#network, host, this.#server);
+    this.#sockets.add(socket);
+    return socket;
+  }
+
+  #hostOf(peer: SocketPeer): Host {
+    const host = this.#hosts.get(peer);
+    if (host) return host;
+    throw new TypeError(
+      "Cannot find this peer here: make it with peer() of this simulation",
+    );
+  }
+
+  #socketsOf(peer?: SocketPeer): SimulatedSocket[] {
+    const host = peer && this.#hostOf(peer);
+    return [...this.#sockets].filter((socket) => !host || socket.host === host);
+  }
+
+  #connectionsOf(peer?: SocketPeer): SimulatedConnection[] {
+    const host = peer && this.#hostOf(peer);
+    return [...this.#ground.connections].filter(({ channel }) =>
+      !host || channel.host === host
+    );
+  }
+}
