@@ -254,9 +254,7 @@ export class Conversation {
         runtime: this.#runtime,
         webrtc,
         config: rtcConfig,
-        initiator,
-        // Both know both ids, so they agree even where one of them has missed
-        // who the initiator is.
+        // Both know both ids, so they agree.
         polite: this.ticket.id < id,
         signal: (message) => this.#signaling.send(message),
         attempt: () => this.#emit("upgrade_attempt"),
@@ -272,7 +270,7 @@ export class Conversation {
     if (this.#ended) return;
     // A partner that is gone before any path opened must not be waited for.
     if (this.#path.kind === null) this.#waitForPath();
-    this.#upgrader?.signalingReady();
+    this.#upgrader?.signalingReady(initiator);
   }
 
   #webrtcMissing(here: boolean): void {

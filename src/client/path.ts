@@ -83,7 +83,10 @@ export class Path {
   setDirect(direct: DataChannel): void {
     this.#drop(this.#direct);
     this.#direct = direct;
+    // What was being watched, or asked, is the channel before.
     this.#directSilent = false;
+    this.#silenceTimer?.();
+    this.#silenceTimer = null;
     direct.onpong = () => this.#directAlive();
     this.#listen(direct);
     this.#choose();
@@ -185,7 +188,7 @@ export class Path {
     const session = this.#session;
     const before = session.bufferedBytes;
     try {
-      session.receive(packet, this.#runtime.now());
+      session.receive(packet, this.#runtime.now(), transport);
     } catch (error) {
       if (!this.#closed) this.#handlers.failed(error);
       return;

@@ -229,7 +229,7 @@ export class Session {
 
   /**
    * Since when `carrier` has been waiting for an acknowledgement with none
-   * coming at all; undefined if it is not waiting.
+   * coming on it at all; undefined if it is not waiting.
    */
   waitingSince(carrier: unknown): number | undefined {
     const oldest = this.#inFlight.find((segment) =>
@@ -239,11 +239,11 @@ export class Session {
   }
 
   /**
-   * Takes an acknowledgement that came outside a packet, when resuming.
+   * Takes an acknowledgement, on a carrier or outside a packet when resuming.
    *
    * @throws {ProtocolError} If it is for frames that were never sent.
    */
-  acknowledge(sequence: number, now: number): void {
+  acknowledge(sequence: number, now: number, carrier?: unknown): void {
     if (sequence > this.#lastSent) {
       throw new ProtocolError(
         `Cannot take an acknowledgement of frame ${sequence}: ` +
@@ -252,11 +252,12 @@ export class Session {
     }
     if (sequence <= this.#acknowledged) return;
     this.#acknowledged = sequence;
-    this.#progressAt = now;
     let count = 0;
     for (const segment of this.#inFlight) {
       if (segment.last > sequence) break;
       count++;
+      // Only an answer by the same way shows that this way works.
+      if (segment.carrier === carrier) this.#progressAt = now;
       this.#inFlightBytes -= segment.packet.length;
       this.#heldBytes -= segment.packet.length;
       this.#unacknowledged -= segment.messages;
@@ -271,10 +272,10 @@ export class Session {
    * @throws {SocketPeerError} If the other peer breaks the protocol or a
    * limit: the conversation cannot go on.
    */
-  receive(packet: Uint8Array, now: number): void {
+  receive(packet: Uint8Array, now: number, carrier?: unknown): void {
     if (this.#closed) return;
     checkPacketSize(packet);
-    this.acknowledge(readUint48(packet, 0), now);
+    this.acknowledge(readUint48(packet, 0), now, carrier);
     if (packet.length === ACK_PACKET_BYTES) return;
     const first = readUint48(packet, ACK_PACKET_BYTES);
     if (first === ABORT) {

@@ -31,8 +31,6 @@ export interface UpgraderOptions {
   readonly runtime: Runtime;
   readonly webrtc: WebRtc;
   readonly config: RtcConfiguration | undefined;
-  /** Whether this side makes the offers. */
-  readonly initiator: boolean;
   /** Whether this side yields where two offers cross. */
   readonly polite: boolean;
   /** Takes a message to the other peer. */
@@ -55,6 +53,7 @@ export class Upgrader {
   #attempts = 0;
   #channel: DataChannel | null = null;
   #signalingReady = false;
+  #initiator = false;
   #closed = false;
   #deadline: Cancel | null = null;
   #retry: Cancel | null = null;
@@ -64,9 +63,15 @@ export class Upgrader {
     this.#options = options;
   }
 
-  /** Signals reach the other peer from now on, at first or again. */
-  signalingReady(): void {
+  /**
+   * Signals reach the other peer from now on, at first or again.
+   *
+   * @param initiator Whether this side makes the offers. Another server may
+   * see that the other way round, and then both sides are told.
+   */
+  signalingReady(initiator: boolean): void {
     this.#signalingReady = true;
+    this.#initiator = initiator;
     // What was sent before may not have arrived.
     if (!this.#channel) this.#askForOffer();
   }
@@ -82,7 +87,7 @@ export class Upgrader {
     if (message.type === "rtc.connect") {
       // The other peer lost a connection that this side may think is open.
       const stale = message.data.generation < this.#generation;
-      if (this.#options.initiator && !stale) this.#start(this.#generation + 1);
+      if (this.#initiator && !stale) this.#start(this.#generation + 1);
     } else if (message.type === "rtc.signal") {
       this.#receiveSignal(message.data);
     }
@@ -116,11 +121,10 @@ export class Upgrader {
   #askForOffer(): void {
     // Without signaling it waits for `signalingReady()`.
     if (!this.#signalingReady) return;
-    const { initiator, signal } = this.#options;
-    if (initiator) this.#start(this.#generation + 1);
+    if (this.#initiator) this.#start(this.#generation + 1);
     else if (this.#generation > 0) {
       const generation = this.#generation;
-      signal({ type: "rtc.connect", data: { generation } });
+      this.#options.signal({ type: "rtc.connect", data: { generation } });
     }
   }
 

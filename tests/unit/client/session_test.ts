@@ -242,9 +242,14 @@ Deno.test("Session.waitingSince() tells since when nothing was acknowledged", ()
   packets("direct", 20);
   assertEquals(session.waitingSince("direct"), 10);
   assertEquals(session.waitingSince("relay"), undefined);
-  session.receive(packet(1, 0).slice(0, 6), 30);
+  queue("hi");
+  packets("direct", 25);
+  // What comes another way shows nothing of this one.
+  session.receive(packet(1, 0).slice(0, 6), 30, "relay");
+  assertEquals(session.waitingSince("direct"), 20);
+  session.receive(packet(2, 0).slice(0, 6), 30, "direct");
   assertEquals(session.waitingSince("direct"), 30);
-  session.receive(packet(2, 0).slice(0, 6), 40);
+  session.receive(packet(3, 0).slice(0, 6), 40);
   assertEquals(session.waitingSince("direct"), undefined);
 });
 

@@ -6,7 +6,10 @@ import {
   mayEnter,
 } from "../../../src/client/connection_state.ts";
 import { record, type Recording } from "../../support/recorder.ts";
-import { World, type WorldOptions } from "../../support/simulation.ts";
+import {
+  Simulation as World,
+  type SimulationOptions as WorldOptions,
+} from "../../../testing.ts";
 
 const SECOND = 1000;
 const RELAY = { webrtc: false };
@@ -115,12 +118,12 @@ Deno.test("SocketPeer with timeout 0 waits for ever", async () => {
 
 Deno.test("SocketPeer abandons an attempt that hangs, and dials again", async () => {
   const world = new World();
-  world.swallowing = true;
+  world.dials = "swallow";
   const a = world.peer();
   const ofA = record(a);
   await world.clock.pass(10 * SECOND);
   assertEquals(ofA.events, ["connect_timeout", "connect_error", "error"]);
-  world.swallowing = false;
+  world.dials = "accept";
   world.peer();
   await world.clock.pass(5 * SECOND);
   assert(a.connected);
@@ -205,7 +208,8 @@ Deno.test("SocketPeer reports attempts to reconnect that fail or hang", async ()
   await world.clock.pass(10 * SECOND);
   assert(ofA.events.includes("reconnect_error"));
   forget(ofA);
-  world.listening = world.swallowing = true;
+  world.startServer();
+  world.dials = "swallow";
   await world.clock.pass(60 * SECOND);
   const at = ofA.events.indexOf("reconnect_timeout");
   assertEquals(ofA.events.slice(at, at + 3), [
@@ -349,7 +353,7 @@ Deno.test("SocketPeer.close() on both sides at once ends both soon", async () =>
   assertEquals(ofA.args.close, [[{ reason: "local", unacknowledged: 0 }]]);
   assertEquals(ofB.args.close, [[{ reason: "local", unacknowledged: 0 }]]);
   await world.clock.pass(2 * SECOND);
-  assertEquals([world.registry.size, world.clock.pending], [0, 0]);
+  assertEquals([world.places, world.clock.pending], [0, 0]);
 });
 
 Deno.test("SocketPeer.close() before anybody came ends the wait", async () => {
@@ -362,7 +366,7 @@ Deno.test("SocketPeer.close() before anybody came ends the wait", async () => {
   a.close();
   assertEquals(ofA.args.close, [[{ reason: "local", unacknowledged: 1 }]]);
   await world.clock.pass(SECOND);
-  assertEquals([world.registry.size, world.clock.pending], [0, 0]);
+  assertEquals([world.places, world.clock.pending], [0, 0]);
 });
 
 Deno.test("SocketPeer.connect() after close() begins a new conversation", async () => {
@@ -392,7 +396,7 @@ Deno.test("SocketPeer whose conversation the server ends does not come back", as
   for (const options of [{}, RELAY]) {
     const { world, a, ofA, ofB } = await joined(options);
     a.send("x");
-    assertEquals(world.registry.end("code"), true);
+    assertEquals(world.leave("code"), true);
     await world.clock.pass(60 * SECOND);
     for (const { args, states } of [ofA, ofB]) {
       assertEquals(args.close.length, 1);
@@ -400,12 +404,7 @@ Deno.test("SocketPeer whose conversation the server ends does not come back", as
       assertEquals(states.at(-1), "closed");
     }
     assertEquals([world.sockets.size, world.clock.pending], [0, 0]);
-    assertEquals(
-      [...world.channels].map((end) => end.readyState),
-      [
-        ...world.channels,
-      ].map(() => "closed"),
-    );
+    assertEquals(world.openChannels, 0);
   }
 });
 
@@ -475,8 +474,7 @@ Deno.test("SocketPeer that closes in its listener gets nothing more", async () =
 
 Deno.test("SocketPeer ends a conversation with a peer that breaks the protocol", async () => {
   const { world, a, ofA, ofB } = await joined(RELAY);
-  const [socket] = world.sockets;
-  socket.dispatch("message", { data: new ArrayBuffer(3) });
+  world.inject(a, new ArrayBuffer(3));
   await world.clock.pass(SECOND);
   const broken = ofA.args.close ? ofA : ofB;
   assertEquals(broken.codes, ["PROTOCOL"]);
@@ -489,9 +487,7 @@ Deno.test("SocketPeer ends a conversation with a peer that breaks the protocol",
 
 Deno.test("SocketPeer reports a control message that it cannot read, and goes on", async () => {
   const { world, a, b, ofA, ofB } = await joined(RELAY);
-  for (const socket of world.sockets) {
-    socket.dispatch("message", { data: "{" });
-  }
+  for (const peer of [a, b]) world.inject(peer, "{");
   a.send("still here");
   await world.clock.pass(SECOND);
   assertEquals([ofA.codes, ofB.codes], [["PROTOCOL"], ["PROTOCOL"]]);
@@ -537,4 +533,78 @@ Deno.test("SocketPeer moves between states only as the table allows", async () =
   await world.clock.pass(60 * SECOND);
   assert(moves.length > 15, `${moves.length}`);
   assertEquals(moves.filter(([from, to]) => !mayEnter(from, to)), []);
+});
+
+Deno.test("SocketPeer whose conversation ended while the server was out of reach is not busy afterwards", async () => {
+  const { world, a, b, ofB } = await joined();
+  // Only the data channel is left to say it on, so the server is not told.
+  world.dials = "refuse";
+  world.cutSockets();
+  a.close();
+  await world.clock.pass(2 * SECOND);
+  assertEquals((ofB.args.close[0][0] as { reason: string }).reason, "remote");
+  forget(ofB);
+  world.dials = "accept";
+  world.peer();
+  await world.clock.pass(60 * SECOND);
+  assert(b.connected);
+});
+
+Deno.test("SocketPeer without socketFallback does not wait for ever for a partner that died early", async () => {
+  const world = new World();
+  world.directPossible = false;
+  const options = { socketFallback: false, resumeTimeout: 20 * SECOND };
+  const [a, b] = [world.peer(options), world.peer(options)];
+  const ofB = record(b);
+  await world.clock.pass(SECOND);
+  world.crash(a);
+  world.directPossible = true;
+  await world.clock.pass(30 * SECOND);
+  assertEquals((ofB.args.close[0][0] as { reason: string }).reason, "away");
+  world.peer(options);
+  await world.clock.pass(60 * SECOND);
+  assertEquals(b.path, "direct");
+});
+
+Deno.test("SocketPeer is upgraded by whoever the last server says is to offer", async () => {
+  const world = new World();
+  const [a, b] = [world.peer(), world.peer()];
+  // The first is told of the second, and the second not of the first.
+  await world.clock.pass(16);
+  world.stallSockets(b);
+  await world.clock.pass(10);
+  assertEquals([a.connected, b.connected], [true, false]);
+  world.killServer();
+  world.cutSockets(b);
+  // The other way round: the second is the first at the new server.
+  world.startServer();
+  b.connect();
+  await world.clock.pass(60 * SECOND);
+  assertEquals([a.path, b.path], ["direct", "direct"]);
+});
+
+Deno.test("SocketPeer ends a conversation as replaced where the server names another partner", async () => {
+  const { world, a, ofA } = await joined(RELAY);
+  const hello = { received: 0, webrtc: false, relay: true, maxMessageBytes: 9 };
+  const data = { initiator: true, id: "another", hello };
+  world.inject(a, JSON.stringify({ type: "peer.found", data }));
+  await world.clock.pass(100);
+  assertEquals(ofA.args.close, [[{ reason: "replaced", unacknowledged: 0 }]]);
+});
+
+Deno.test("SocketPeer watches a new channel as it watched the one before", async () => {
+  const { world, a, ofB } = await joined();
+  world.stallChannels();
+  a.send("detour");
+  await world.clock.pass(900);
+  assertEquals(a.path, "relay");
+  // The other side opens a new one, while the old one is still being pinged.
+  a.once("upgrade", () => {
+    world.stallChannels();
+    a.send("detour again");
+  });
+  world.closeChannels();
+  while (a.path === "relay") await world.clock.pass(1);
+  await world.clock.pass(900);
+  assertEquals(ofB.messages, ["detour", "detour again"]);
 });
