@@ -17,7 +17,14 @@ import { root, runDeno, startDeno } from "./deno.ts";
 import { stdFlags } from "./std.ts";
 
 /** Examples in doc comments and in Markdown are tests too. */
-const DOCUMENTED = ["mod.ts", "client.ts", "server.ts", "src", "README.md"];
+const DOCUMENTED = [
+  "mod.ts",
+  "client.ts",
+  "server.ts",
+  "testing.ts",
+  "src",
+  "README.md",
+];
 
 /** Each is a step by itself, so no two browsers run at once. */
 const FOLDERS = [

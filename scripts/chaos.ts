@@ -1,0 +1,59 @@
+/**
+ * Runs as many random schedules of faults as you like.
+ *
+ *     deno task chaos                       10,000 schedules of each property
+ *     deno task chaos --seeds 200000        so many
+ *     deno task chaos --seed 7              drawn from this seed
+ *     deno task chaos --only steady --seed 7 --path 12:3   what has failed
+ *
+ * @module
+ */
+
+// deno-lint-ignore-file no-console
+import { parseArgs } from "node:util";
+import {
+  findFailure,
+  PROPERTIES,
+  type PropertyName,
+} from "../tests/chaos/chaos.ts";
+
+/** After so many schedules it says how far it is. */
+const BATCH = 1000;
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: "string", default: "10000" },
+    seed: { type: "string" },
+    path: { type: "string" },
+    only: { type: "string" },
+  },
+});
+const { only, path } = values;
+const names = Object.keys(PROPERTIES) as PropertyName[];
+if (only !== undefined && !names.includes(only as PropertyName)) {
+  console.error(`Cannot run "${only}": there is ${names.join(" and ")}`);
+  Deno.exit(2);
+}
+if (path !== undefined && (only === undefined || values.seed === undefined)) {
+  console.error("Cannot repeat a --path without its --only and --seed");
+  Deno.exit(2);
+}
+
+const schedules = Number(values.seeds);
+const started = performance.now();
+let seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
+for (let left = schedules; left > 0; left -= BATCH, seed++) {
+  const runs = path === undefined ? Math.min(left, BATCH) : 1;
+  for (const name of names.filter((name) => !only || name === only)) {
+    const failure = await findFailure(name, { seed, runs, path });
+    if (failure !== undefined) {
+      console.error(failure);
+      Deno.exit(1);
+    }
+  }
+  if (path !== undefined) break;
+  const seconds = Math.round((performance.now() - started) / 1000);
+  const done = Math.min(schedules - left + BATCH, schedules);
+  console.log(`${done} of ${schedules} hold (seed ${seed}, ${seconds} s)`);
+}
+if (path !== undefined) console.log("It holds now");

@@ -1,0 +1,28 @@
+/**
+ * Thousands of schedules of faults, drawn from one seed. A failure prints the
+ * seed, the shrunk schedule and the command that repeats it; `deno task chaos`
+ * runs as many more as you like.
+ */
+
+import { assertEquals } from "@std/assert";
+import { findFailure } from "./chaos.ts";
+
+/** The same at every run: what fails here has been broken by a change. */
+const SEED = 1;
+
+const RUNS = 1500;
+
+Deno.test("SocketPeer loses, doubles and reorders nothing, whatever breaks", async () => {
+  const failure = await findFailure("steady", { seed: SEED, runs: RUNS });
+  assertEquals(failure, undefined, failure);
+});
+
+Deno.test("SocketPeer delivers within a second while the relay lives, whatever becomes of channels", async () => {
+  const failure = await findFailure("failover", { seed: SEED, runs: 500 });
+  assertEquals(failure, undefined, failure);
+});
+
+Deno.test("SocketPeer counts what it could not deliver, whoever comes and goes", async () => {
+  const failure = await findFailure("churn", { seed: SEED, runs: RUNS });
+  assertEquals(failure, undefined, failure);
+});

@@ -1,0 +1,410 @@
+/**
+ * Three peers of one pair code that come and go while things break: whatever
+ * is not delivered is counted, nothing is delivered twice, and nobody gets
+ * between two who talk.
+ *
+ * @module
+ */
+
+import {
+  type CloseInfo,
+  type Message,
+  PeerClosedError,
+  SendQueueFullError,
+  type SocketPeer,
+} from "../../client.ts";
+import { Simulation, type Traffic } from "../../testing.ts";
+import {
+  type Action,
+  type Kind,
+  type Move,
+  nameOf,
+  type Schedule,
+} from "./schedule.ts";
+import {
+  brief,
+  isSample,
+  makeSample,
+  must,
+  mustBeEmpty,
+  readName,
+  type Sample,
+  strike,
+  strikeOne,
+} from "./world.ts";
+
+const RESUME_TIMEOUT_MS = 20_000;
+/** How long it may take until two have found each other. */
+const RECOVERY_MS = 400_000;
+
+/** One conversation as one peer sees it. */
+interface Conversation {
+  readonly label: string;
+  readonly accepted: Sample[];
+  /** How many of those have arrived somewhere. */
+  delivered: number;
+  /** Where they arrive. */
+  receiver: Conversation | null;
+  /** Whose messages arrive here. */
+  sender: Conversation | null;
+  /** As the server knows it. */
+  id: string | undefined;
+  partner: string | undefined;
+  over: boolean;
+}
+
+interface Instance {
+  readonly name: string;
+  readonly peer: SocketPeer;
+  /** Made when something shows that there is one. */
+  current: Conversation | null;
+  /** Closed, and still delivering. */
+  lingering: Conversation | null;
+  /** Which ones the call that is under way ends. */
+  ending: Conversation[];
+  conversations: number;
+  closed: boolean;
+  crashed: boolean;
+  /** Told so since everything works again. */
+  busy: boolean;
+}
+
+/** Runs a schedule. */
+export async function runChurn(schedule: Schedule): Promise<void> {
+  await new Churn(schedule).run();
+}
+
+class Churn {
+  readonly #schedule: Schedule;
+  readonly #simulation: Simulation;
+  readonly #instances: (Instance | undefined)[] = [];
+  readonly #byPeer = new Map<SocketPeer, Instance>();
+  readonly #byLabel = new Map<string, Conversation>();
+  readonly #byId = new Map<string, Conversation>();
+  readonly #found: unknown[] = [];
+  #made = 0;
+
+  constructor(schedule: Schedule) {
+    this.#schedule = schedule;
+    const { seed, latency } = schedule;
+    this.#simulation = new Simulation({ seed, latency });
+    this.#simulation.ontraffic = (traffic) => this.#see(traffic);
+  }
+
+  async run(): Promise<void> {
+    const { clock } = this.#simulation;
+    this.#make(0);
+    this.#make(1);
+    await this.#pass(0);
+    for (const { action, wait } of this.#schedule.steps) {
+      this.#act(action);
+      await this.#pass(wait);
+    }
+    this.#simulation.repair();
+    for (const instance of this.#live()) instance.busy = false;
+    const since = clock.now();
+    while (!this.#settled() && clock.now() - since < RECOVERY_MS) {
+      await this.#pass(1000);
+    }
+    must(this.#settled(), () => this.#describe());
+    for (const instance of this.#byPeer.values()) {
+      if (!instance.crashed) this.#close(instance);
+      await this.#pass(100);
+    }
+    await this.#pass(120_000);
+    for (const { name, current, lingering, crashed } of this.#byPeer.values()) {
+      const left = [current, lingering].find((each) => each && !each.over);
+      must(
+        crashed || !left,
+        () => `${name} was closed, and was not told of the end`,
+      );
+    }
+    mustBeEmpty(this.#simulation);
+  }
+
+  async #pass(ms: number): Promise<void> {
+    await this.#simulation.clock.pass(ms);
+    if (this.#found.length > 0) throw this.#found[0];
+  }
+
+  #live(): Instance[] {
+    return [...this.#byPeer.values()].filter(({ closed, crashed }) =>
+      !closed && !crashed
+    );
+  }
+
+  /** Two who are there have found each other, and others are told busy. */
+  #settled(): boolean {
+    const live = this.#live();
+    if (live.some(({ peer }) => this.#simulation.isFrozen(peer))) return false;
+    const joined = live.filter(({ peer }) => peer.connected);
+    if (joined.some(({ peer }) => peer.bufferedAmount > 0)) return false;
+    if (live.length < 2) return joined.length === 0;
+    const [one, two] = joined;
+    return joined.length === 2 && one.current?.id !== undefined &&
+      one.current.partner === two.current?.id &&
+      live.every((instance) => instance.peer.connected || instance.busy);
+  }
+
+  #describe(): string {
+    const lines = this.#live().map(({ name, peer, current, busy }) =>
+      `${name} ${peer.connected ? peer.path : "not connected"}` +
+      ` (${current?.label}, buffered ${peer.bufferedAmount}` +
+      `${busy ? ", told busy" : ""})`
+    );
+    return `two do not find each other: ${lines.join("; ")}`;
+  }
+
+  #make(index: number): void {
+    const { webrtc, socketFallback } = this.#schedule;
+    const name = `${nameOf(index)}${++this.#made}`;
+    const peer = this.#simulation.peer({
+      webrtc: !socketFallback || webrtc[index % 2],
+      socketFallback,
+      reconnectDelay: 200,
+      timeout: 5000,
+      resumeTimeout: RESUME_TIMEOUT_MS,
+      maxBufferedBytes: 4_000_000,
+    });
+    const instance: Instance = {
+      name,
+      peer,
+      current: null,
+      lingering: null,
+      ending: [],
+      conversations: 0,
+      closed: false,
+      crashed: false,
+      busy: false,
+    };
+    this.#instances[index] = instance;
+    this.#byPeer.set(peer, instance);
+    const check =
+      <Args extends unknown[]>(test: (...args: Args) => void) =>
+      (...args: Args) => {
+        try {
+          test(...args);
+        } catch (error) {
+          this.#found.push(error);
+        }
+      };
+    peer.on("data", check((message) => this.#arrived(instance, message)));
+    peer.on("close", check((info) => this.#ended(instance, info)));
+    peer.on("busy", () => instance.busy = true);
+    peer.on(
+      "error",
+      check(({ code, message }) => {
+        must(code !== "PROTOCOL", () => `${name}: ${message}`);
+      }),
+    );
+  }
+
+  #currentOf(instance: Instance): Conversation {
+    if (instance.current) return instance.current;
+    const label = `${instance.name}.${++instance.conversations}`;
+    const conversation: Conversation = {
+      label,
+      accepted: [],
+      delivered: 0,
+      receiver: null,
+      sender: null,
+      id: undefined,
+      partner: undefined,
+      over: false,
+    };
+    this.#byLabel.set(label, conversation);
+    return instance.current = conversation;
+  }
+
+  /** Who is whom, from what passes. */
+  #see({ peer, direction, data }: Traffic): void {
+    if (typeof data !== "string") return;
+    const pairs = direction === "out" && data.includes('"type":"pair"');
+    const finds = direction === "in" && data.includes('"peer.found"');
+    if (!pairs && !finds) return;
+    const instance = this.#byPeer.get(peer)!;
+    const { id } = JSON.parse(data).data;
+    const conversation = instance.lingering ?? this.#currentOf(instance);
+    if (pairs && !this.#byId.has(id)) {
+      conversation.id = id;
+      this.#byId.set(id, conversation);
+    } else if (finds) conversation.partner ??= id;
+  }
+
+  #act(action: Action): void {
+    switch (action.do) {
+      case "fault":
+        strike(this.#simulation, action.fault);
+        return;
+      case "latency":
+        this.#simulation.latency = action.ms;
+        return;
+      case "move":
+        this.#move(action.peer, action.move);
+        return;
+    }
+    const instance = this.#instances[action.peer];
+    if (!instance || instance.crashed) return;
+    const { peer } = instance;
+    if (action.do === "freeze") this.#simulation.freeze(peer, action.ms);
+    else if (action.do === "faultOfOne") {
+      strikeOne(this.#simulation, action.fault, peer);
+    } else if (!this.#simulation.isFrozen(peer)) {
+      for (let count = 0; count < action.count; count++) {
+        this.#send(instance, action.kind, action.bytes);
+      }
+    }
+  }
+
+  #send(instance: Instance, kind: Kind, bytes: number): void {
+    const { peer, closed } = instance;
+    // One that closed itself has none to send in.
+    const conversation = closed ? null : this.#currentOf(instance);
+    const number = conversation?.accepted.length ?? 0;
+    const name = `${conversation?.label}#${number}`;
+    // Without a name it could not be told from any other.
+    const sample = makeSample(name, kind, Math.max(bytes, 1));
+    try {
+      peer.send(sample.message);
+    } catch (error) {
+      const expected = closed && error instanceof PeerClosedError ||
+        error instanceof SendQueueFullError;
+      must(expected, () => `${instance.name} cannot send: ${error}`);
+      return;
+    }
+    must(!closed, () => `${instance.name} is closed, and could send`);
+    conversation!.accepted.push(sample);
+  }
+
+  #move(index: number, move: Move): void {
+    const instance = this.#instances[index];
+    if (move === "replace") {
+      if (!instance || instance.crashed || instance.closed) this.#make(index);
+      return;
+    }
+    if (!instance || instance.crashed) return;
+    const { peer } = instance;
+    if (move === "crash") {
+      this.#simulation.crash(peer);
+      instance.crashed = true;
+      for (const each of [instance.current, instance.lingering]) {
+        if (each) each.over = true;
+      }
+      return;
+    }
+    if (this.#simulation.isFrozen(peer)) return;
+    switch (move) {
+      case "close":
+        this.#close(instance);
+        break;
+      case "destroy":
+        this.#destroy(instance, () => peer.destroy());
+        break;
+      case "hidePage":
+        // It does nothing to one that is closed.
+        if (!instance.closed) {
+          this.#destroy(instance, () => this.#simulation.hidePage(peer));
+        }
+        break;
+      case "showPage": {
+        const before = instance.closed;
+        instance.closed = false;
+        this.#simulation.showPage(peer);
+        // Only who has left the page comes back by that.
+        try {
+          if (before && !this.#isOpen(peer)) instance.closed = true;
+        } catch {
+          instance.closed = true;
+        }
+        break;
+      }
+      case "connect":
+        instance.closed = false;
+        peer.connect();
+        break;
+    }
+  }
+
+  /** Whether a peer takes messages, told from what it does with a wrong one. */
+  #isOpen(peer: SocketPeer): boolean {
+    try {
+      peer.send(Symbol() as never);
+    } catch (error) {
+      return !(error instanceof PeerClosedError);
+    }
+    return true;
+  }
+
+  #close(instance: Instance): void {
+    if (instance.closed) return;
+    const conversation = this.#currentOf(instance);
+    instance.closed = true;
+    instance.ending = [conversation];
+    instance.current = null;
+    instance.peer.close();
+    instance.ending = [];
+    if (!conversation.over) instance.lingering = conversation;
+  }
+
+  #destroy(instance: Instance, destroy: () => void): void {
+    if (!instance.closed) this.#currentOf(instance);
+    const { current, lingering } = instance;
+    instance.closed = true;
+    instance.ending = [lingering, current].filter((each) => each !== null);
+    instance.current = null;
+    destroy();
+    instance.ending = [];
+  }
+
+  #arrived(instance: Instance, message: Message): void {
+    const here = this.#currentOf(instance);
+    const [label, number] = readName(message).split("#");
+    const from = this.#byLabel.get(label)!;
+    const sample = from.accepted[Number(number)];
+    const what = `${brief(message)} at ${here.label}`;
+    must(!here.over, () => `${what} comes after the end`);
+    must(
+      Number(number) === from.delivered,
+      () => `${what} comes where #${from.delivered} is due`,
+    );
+    must(isSample(message, sample), () => `${what} is damaged`);
+    from.delivered++;
+    from.receiver ??= here;
+    here.sender ??= from;
+    must(
+      from.receiver === here && here.sender === from,
+      () => `${what} belongs into ${from.receiver?.label}`,
+    );
+    if (this.#schedule.echo && from.delivered % 4 === 0) {
+      this.#send(instance, "text", 9);
+    }
+  }
+
+  #ended(instance: Instance, { reason, unacknowledged }: CloseInfo): void {
+    let conversation = instance.ending.shift() ?? instance.lingering;
+    if (!conversation) {
+      conversation = this.#currentOf(instance);
+      instance.current = null;
+    } else if (conversation === instance.lingering) instance.lingering = null;
+    conversation.over = true;
+    const { label, accepted, delivered, partner } = conversation;
+    must(
+      unacknowledged <= accepted.length &&
+        accepted.length - unacknowledged <= delivered,
+      () =>
+        `${label} ends (${reason}) with ${unacknowledged} not acknowledged ` +
+        `of ${accepted.length}, and ${delivered} have arrived`,
+    );
+    must(
+      reason !== "error" && reason !== "server" && reason !== "lost",
+      () => `${label} ends: ${reason}`,
+    );
+    if (reason === "replaced") {
+      const other = partner && this.#byId.get(partner);
+      must(
+        !other || other.over,
+        () => `${label} ends (replaced), and ${other && other.label} is there`,
+      );
+    }
+  }
+}

@@ -1,0 +1,284 @@
+/**
+ * Schedules: what happens in a run, step by step, as fast-check draws and
+ * shrinks it, and in words.
+ *
+ * @module
+ */
+
+import fc from "fast-check";
+
+/** What a message is sent as. */
+export type Kind = "text" | "bytes" | "json" | "blob";
+
+/** A fault that needs no further word. */
+export type Fault = keyof typeof FAULTS;
+
+/** Faults that strike everybody, in words. */
+const FAULTS = {
+  cutSockets: "all sockets break",
+  halfOpenSockets: "all sockets break, and the server is not told",
+  stallSockets: "all sockets stall",
+  healSockets: "all sockets go on",
+  closeChannels: "the data channel closes",
+  stallChannels: "the data channel stalls",
+  healChannels: "the data channel goes on",
+  replayPackets: "packets are delivered a second time",
+  killServer: "the server dies",
+  startServer: "the server is back",
+  refuse: "dials are refused",
+  swallow: "dials hang",
+  accept: "dials are accepted",
+  blockDirect: "new data channels find no path",
+  allowDirect: "new data channels find a path",
+} as const;
+
+/** Faults that may strike one side alone, in words. */
+const FAULTS_OF_ONE = {
+  cutSockets: "socket breaks",
+  halfOpenSockets: "socket breaks, and the server is not told",
+  stallSockets: "socket stalls",
+  healSockets: "socket goes on",
+  closeChannels: "end of the data channel closes",
+  halfOpenChannels: "end of the data channel closes, and the other is not told",
+  stallChannels: "sending on the data channel stalls",
+  healChannels: "sending on the data channel goes on",
+} as const;
+
+/** A fault that can strike one side alone. */
+export type FaultOfOne = keyof typeof FAULTS_OF_ONE;
+
+/** What peers do when they come and go, in words. */
+const MOVES = {
+  close: "closes",
+  destroy: "is destroyed",
+  connect: "connects again",
+  crash: "crashes",
+  replace: "is there anew, as another instance",
+  hidePage: "leaves the page",
+  showPage: "is back on the page",
+} as const;
+
+/** What a peer does when it comes or goes. */
+export type Move = keyof typeof MOVES;
+
+/** One thing that happens. Peers are numbers. */
+export type Action =
+  | {
+    do: "send";
+    peer: number;
+    kind: Kind;
+    bytes: number;
+    count: number;
+  }
+  | { do: "fault"; fault: Fault }
+  | { do: "faultOfOne"; fault: FaultOfOne; peer: number }
+  | { do: "freeze"; peer: number; ms: number }
+  | { do: "latency"; ms: number }
+  | { do: "move"; move: Move; peer: number };
+
+/** Something happens, and then time passes. */
+export interface Step {
+  readonly action: Action;
+  /** In milliseconds. */
+  readonly wait: number;
+}
+
+/** A run: what its world is like, and what happens in it. */
+export interface Schedule {
+  readonly seed: number;
+  readonly latency: number;
+  /** Which of the first two peers have WebRTC. */
+  readonly webrtc: readonly [boolean, boolean];
+  readonly socketFallback: boolean;
+  /** Whether a peer sends something whenever it gets something. */
+  readonly echo: boolean;
+  readonly steps: readonly Step[];
+}
+
+const names = "ABC";
+
+/** What a peer is called. */
+export function nameOf(peer: number): string {
+  return names[peer];
+}
+
+function weighted<T>(
+  ...choices: [weight: number, arbitrary: fc.Arbitrary<T>][]
+): fc.Arbitrary<T> {
+  return fc.oneof(
+    ...choices.map(([weight, arbitrary]) => ({ weight, arbitrary })),
+  );
+}
+
+const waits = weighted(
+  [3, fc.constant(0)],
+  [6, fc.integer({ min: 1, max: 60 })],
+  [6, fc.integer({ min: 1, max: 1500 })],
+  [2, fc.integer({ min: 1, max: 20_000 })],
+  [1, fc.integer({ min: 1, max: 120_000 })],
+);
+
+const sizes = weighted(
+  [14, fc.integer({ min: 0, max: 40 })],
+  [3, fc.integer({ min: 0, max: 5000 })],
+  [1, fc.integer({ min: 0, max: 200_000 })],
+);
+
+const kinds = weighted<Kind>(
+  [6, fc.constant("text")],
+  [3, fc.constant("bytes")],
+  [2, fc.constant("json")],
+  [1, fc.constant("blob")],
+);
+
+/** Which schedules to draw. */
+export type Story = "steady" | "failover" | "churn";
+
+/** Those that leave the relay alone. */
+const CHANNEL_FAULTS: readonly Fault[] = [
+  "closeChannels",
+  "stallChannels",
+  "healChannels",
+  "replayPackets",
+  "blockDirect",
+  "allowDirect",
+];
+const CHANNEL_FAULTS_OF_ONE: readonly FaultOfOne[] = [
+  "closeChannels",
+  "halfOpenChannels",
+  "stallChannels",
+  "healChannels",
+];
+
+function actions(story: Story): fc.Arbitrary<Action> {
+  const peers = story === "churn" ? 3 : 2;
+  const channelsOnly = story === "failover";
+  const peer = fc.nat({ max: peers - 1 });
+  const send = fc.record({
+    do: fc.constant("send" as const),
+    peer,
+    kind: kinds,
+    bytes: sizes,
+    count: fc.integer({ min: 1, max: 4 }),
+  });
+  const burst = fc.record({
+    do: fc.constant("send" as const),
+    peer,
+    kind: kinds,
+    bytes: fc.integer({ min: 0, max: 3000 }),
+    count: fc.integer({ min: 5, max: 60 }),
+  });
+  /** Larger than the window of what may be in flight. */
+  const sendMuch = fc.record({
+    do: fc.constant("send" as const),
+    peer,
+    kind: fc.constant("bytes" as const),
+    bytes: fc.integer({ min: 500_000, max: 1_500_000 }),
+    count: fc.constant(1),
+  });
+  const fault = fc.record({
+    do: fc.constant("fault" as const),
+    fault: fc.constantFrom(
+      ...channelsOnly ? CHANNEL_FAULTS : Object.keys(FAULTS) as Fault[],
+    ),
+  });
+  const faultOfOne = fc.record({
+    do: fc.constant("faultOfOne" as const),
+    fault: fc.constantFrom(
+      ...channelsOnly
+        ? CHANNEL_FAULTS_OF_ONE
+        : Object.keys(FAULTS_OF_ONE) as FaultOfOne[],
+    ),
+    peer,
+  });
+  const freeze = fc.record({
+    do: fc.constant("freeze" as const),
+    peer,
+    ms: weighted(
+      [2, fc.integer({ min: 1, max: 2500 })],
+      [1, fc.integer({ min: 1, max: 90_000 })],
+    ),
+  });
+  const latency = fc.record({
+    do: fc.constant("latency" as const),
+    ms: fc.integer({ min: 0, max: 400 }),
+  });
+  const move = fc.record({
+    do: fc.constant("move" as const),
+    move: fc.constantFrom(...Object.keys(MOVES) as Move[]),
+    peer,
+  });
+  return weighted<Action>(
+    [36, send],
+    [4, burst],
+    [1, sendMuch],
+    [14, fault],
+    [8, faultOfOne],
+    [channelsOnly ? 0 : 4, freeze],
+    [channelsOnly ? 0 : 2, latency],
+    [story === "churn" ? 12 : 0, move],
+  );
+}
+
+/** Draws schedules. */
+export function schedules(story: Story): fc.Arbitrary<Schedule> {
+  return fc.record({
+    seed: fc.nat({ max: 1_000_000 }),
+    latency: fc.integer({ min: 0, max: 60 }),
+    webrtc: fc.tuple(
+      weighted([4, fc.constant(true)], [1, fc.constant(false)]),
+      weighted([4, fc.constant(true)], [1, fc.constant(false)]),
+    ),
+    socketFallback: weighted([7, fc.constant(true)], [1, fc.constant(false)]),
+    echo: fc.boolean(),
+    steps: fc.array(
+      fc.record({ action: actions(story), wait: waits }),
+      { maxLength: 45, size: "max" },
+    ),
+  });
+}
+
+function say(action: Action): string {
+  switch (action.do) {
+    case "send": {
+      const { peer, kind, bytes, count } = action;
+      return `${nameOf(peer)} sends ${count} × ${kind} of ${bytes} bytes`;
+    }
+    case "fault":
+      return FAULTS[action.fault];
+    case "faultOfOne":
+      return `${nameOf(action.peer)}'s ${FAULTS_OF_ONE[action.fault]}`;
+    case "freeze":
+      return `${nameOf(action.peer)} stands still for ${action.ms} ms`;
+    case "latency":
+      return `latency is ${action.ms} ms from now on`;
+    case "move":
+      return `${nameOf(action.peer)} ${MOVES[action.move]}`;
+  }
+}
+
+/** A schedule in words, a line for each thing that happens. */
+export function inWords(schedule: Schedule): string {
+  const { seed, latency, webrtc, socketFallback, echo, steps } = schedule;
+  const without = webrtc.flatMap((has, peer) =>
+    has || !socketFallback ? [] : `${nameOf(peer)} has no WebRTC`
+  );
+  const world = [
+    `simulation seed ${seed}`,
+    `latency ${latency} ms`,
+    ...without,
+    ...socketFallback ? [] : ["no socketFallback"],
+    ...echo ? ["what arrives is answered"] : [],
+  ];
+  let at = 0;
+  const lines = steps.map(({ action, wait }) => {
+    const line = `${String(at).padStart(8)} ms  ${say(action)}`;
+    at += wait;
+    return line;
+  });
+  return [
+    world.join(", "),
+    ...lines,
+    `${String(at).padStart(8)} ms  everything is repaired`,
+  ].join("\n");
+}

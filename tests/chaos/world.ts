@@ -1,0 +1,211 @@
+/**
+ * What the runs have in common: messages, faults, and checks of what passes on
+ * the wire.
+ *
+ * @module
+ */
+
+import type { Message, Sendable, SocketPeer } from "../../client.ts";
+import type { Simulation, Traffic } from "../../testing.ts";
+import type { Fault, FaultOfOne, Kind } from "./schedule.ts";
+
+/** Something that must hold does not. */
+export class Broken extends Error {
+  override name = "Broken";
+}
+
+/** Says what does not hold. */
+export function must(holds: boolean, what: () => string): asserts holds {
+  if (!holds) throw new Broken(what());
+}
+
+/** Has a fault happen. */
+export function strike(simulation: Simulation, fault: Fault): void {
+  switch (fault) {
+    case "refuse":
+    case "swallow":
+    case "accept":
+      simulation.dials = fault;
+      break;
+    case "blockDirect":
+    case "allowDirect":
+      simulation.directPossible = fault === "allowDirect";
+      break;
+    default:
+      simulation[fault]();
+  }
+}
+
+/** Has a fault happen to one peer. */
+export function strikeOne(
+  simulation: Simulation,
+  fault: FaultOfOne,
+  peer: SocketPeer,
+): void {
+  simulation[fault](peer);
+}
+
+/** A Blob that is read within a turn, as virtual time waits for nothing real. */
+class ReadBlob extends Blob {
+  readonly content: Uint8Array<ArrayBuffer>;
+
+  constructor(content: Uint8Array<ArrayBuffer>) {
+    super([content]);
+    this.content = content;
+  }
+
+  override arrayBuffer(): Promise<ArrayBuffer> {
+    return Promise.resolve(this.content.slice().buffer);
+  }
+}
+
+/** A message that can be told from any other. */
+export interface Sample {
+  readonly name: string;
+  readonly kind: Kind;
+  /** What is sent; it stays as it is. */
+  readonly message: Sendable;
+}
+
+/** Makes a message of so many bytes, or as many as its name takes. */
+export function makeSample(name: string, kind: Kind, bytes: number): Sample {
+  return { name, kind, message: makeMessage(name, kind, bytes) };
+}
+
+function makeMessage(name: string, kind: Kind, bytes: number): Sendable {
+  const stamp = `${name};é`;
+  let text = "";
+  if (bytes > stamp.length) {
+    text = stamp + "x".repeat(bytes - stamp.length - 1) + "y";
+  } else if (bytes > 0) text = name;
+  switch (kind) {
+    case "text":
+      return text;
+    case "json":
+      return { name, text, none: null };
+    case "bytes":
+      return encode(text);
+    case "blob":
+      return new ReadBlob(encode(text));
+  }
+}
+
+function encode(text: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(text) as Uint8Array<ArrayBuffer>;
+}
+
+/** Whether a message is that sample, as the kind that it was sent as. */
+export function isSample(got: Message, { kind, message }: Sample): boolean {
+  switch (kind) {
+    case "text":
+      return got === message;
+    case "json":
+      return JSON.stringify(got) === JSON.stringify(message);
+    case "bytes":
+      return sameBytes(got, message as Uint8Array);
+    case "blob":
+      return sameBytes(got, (message as ReadBlob).content);
+  }
+}
+
+/** The name of whatever sample a message is. */
+export function readName(message: Message): string {
+  if (message instanceof Uint8Array) {
+    message = new TextDecoder().decode(message);
+  }
+  const text = typeof message === "string"
+    ? message
+    : (message as { name: string }).name;
+  return text.split(";", 1)[0];
+}
+
+function sameBytes(got: Message, expected: Uint8Array): boolean {
+  if (!(got instanceof Uint8Array) || got.length !== expected.length) {
+    return false;
+  }
+  for (let at = 0; at < expected.length; at++) {
+    if (got[at] !== expected[at]) return false;
+  }
+  return true;
+}
+
+/** A message in a few words, for a report. */
+export function brief(message: Message): string {
+  const text = message instanceof Uint8Array
+    ? `bytes ${new TextDecoder().decode(message.subarray(0, 30))}`
+    : JSON.stringify(message);
+  return text.slice(0, 40);
+}
+
+/**
+ * Looks at what each peer has in flight on the wire: packets with frames that
+ * it has sent and for which no acknowledgement has come.
+ */
+export class WindowWatch {
+  /** Most that any peer had in flight, in bytes. */
+  most = 0;
+  readonly #peers = new Map<SocketPeer, InFlight>();
+
+  /** Takes what passes. */
+  see({ peer, direction, data }: Traffic): void {
+    const flight = this.#peers.get(peer) ??
+      { sent: new Map(), bytes: 0, acknowledged: 0 };
+    this.#peers.set(peer, flight);
+    if (typeof data === "string") {
+      if (direction === "out" || !data.includes('"peer.found"')) return;
+      this.#acknowledge(flight, JSON.parse(data).data.hello.received);
+      return;
+    }
+    const view = new DataView(data);
+    if (direction === "in") this.#acknowledge(flight, readUint48(view, 0));
+    else if (data.byteLength > 12) this.#send(flight, view);
+  }
+
+  #send(flight: InFlight, view: DataView): void {
+    const first = readUint48(view, 6);
+    if (flight.sent.has(first)) return;
+    let last = first - 1;
+    for (let at = 12; at < view.byteLength; at += 3 + view.getUint16(at + 1)) {
+      last++;
+    }
+    // Sent again, before the peer has looked at what acknowledges it.
+    if (last <= flight.acknowledged) return;
+    flight.sent.set(first, { last, bytes: view.byteLength });
+    flight.bytes += view.byteLength;
+    this.most = Math.max(this.most, flight.bytes);
+  }
+
+  #acknowledge(flight: InFlight, number: number): void {
+    flight.acknowledged = Math.max(flight.acknowledged, number);
+    // In the order of their numbers, as they were sent first.
+    for (const [first, { last, bytes }] of flight.sent) {
+      if (last > number) break;
+      flight.sent.delete(first);
+      flight.bytes -= bytes;
+    }
+  }
+}
+
+interface InFlight {
+  readonly sent: Map<number, Sent>;
+  bytes: number;
+  acknowledged: number;
+}
+
+interface Sent {
+  readonly last: number;
+  readonly bytes: number;
+}
+
+function readUint48(view: DataView, at: number): number {
+  return view.getUint16(at) * 2 ** 32 + view.getUint32(at + 2);
+}
+
+/** After both are closed: nothing is left of them. */
+export function mustBeEmpty(simulation: Simulation): void {
+  const { clock, places, sockets, openChannels } = simulation;
+  must(places === 0, () => `${places} places are left in the registry`);
+  must(sockets.size === 0, () => `${sockets.size} sockets are left open`);
+  must(openChannels === 0, () => `${openChannels} ends of channels are open`);
+  must(clock.pending === 0, () => `${clock.pending} timers are left`);
+}
