@@ -105,9 +105,7 @@ export class PairRegistry {
       );
     }
     this.#meet(slot, member);
-    if (slot.seats.length === 1 && slot.expected === undefined) {
-      this.#waitAlone(slot);
-    }
+    if (partner === undefined) this.#waitForAnyone(slot, member);
   }
 
   /**
@@ -204,10 +202,28 @@ export class PairRegistry {
     else second.member.waiting();
   }
 
+  /**
+   * A peer that names no partner has heard of none, so it can't give one up:
+   * whoever has the other place and is away loses it here.
+   */
+  #waitForAnyone(slot: Slot, member: Member): void {
+    const own = slot.seats.find((seat) => seat.member === member);
+    // Being told may have been the end of it.
+    if (!own) return;
+    const other = slot.seats.find((seat) => seat !== own);
+    if (!other) {
+      if (slot.expected === undefined) this.#waitAlone(slot);
+    } else if (!other.member) {
+      slot.timer = this.#options.after(slot.resumeTimeoutMs, () => {
+        slot.seats.splice(slot.seats.indexOf(other), 1);
+        this.#waitAlone(slot);
+      });
+    }
+  }
+
   #waitAlone(slot: Slot): void {
     const { peerTimeoutMs } = this.#options;
-    // Being told may have been the end of it.
-    if (peerTimeoutMs === 0 || !slot.seats[0].member) return;
+    if (peerTimeoutMs === 0) return;
     slot.timer = this.#options.after(peerTimeoutMs, () => {
       this.#remove(slot);
       slot.seats[0].member?.dismiss(

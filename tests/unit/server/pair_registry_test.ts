@@ -767,3 +767,29 @@ Deno.test("PairRegistry.join() lets only the holder of the key give up a place",
   assertEquals(stranger.told(), ["dismissed 4005"]);
   assertEquals(a.told(), ["lost"]);
 });
+
+Deno.test("PairRegistry.join() keeps no place for ever for a partner that its peer never heard of", () => {
+  // The first one's socket broke before it was told of the second.
+  const { a, b, join, clock, registry } = setUpPair();
+  a.break();
+  b.break();
+  const back = join("a");
+  assertEquals(back.told(), ["waiting"]);
+  assertEquals(join("c").told(), ["dismissed 4005"]);
+  clock.advance(RESUME_TIMEOUT_MS);
+  const next = join("c");
+  assertEquals(next.told(), ["found a to offer"]);
+  assertEquals(back.told(), ["found c"]);
+  back.leave();
+  assertNothingLeft({ clock, registry, join });
+});
+
+Deno.test("PairRegistry.join() lets such a peer go when nobody comes", () => {
+  const { a, b, join, clock, registry } = setUpPair();
+  a.break();
+  b.break();
+  const back = join("a");
+  clock.advance(RESUME_TIMEOUT_MS + PEER_TIMEOUT_MS);
+  assertEquals(back.told(), ["waiting", "dismissed 4004"]);
+  assertNothingLeft({ clock, registry, join });
+});
