@@ -19,7 +19,7 @@
  * const message = await new Promise((resolve) => bob.once("data", resolve));
  * console.log(message); // { hello: "Bob" }
  *
- * const closed = new Promise((resolve) => bob.once("close", resolve));
+ * const closed = new Promise((resolve) => alice.once("close", resolve));
  * alice.close();
  * await closed;
  * bob.close();

@@ -20,14 +20,28 @@ import {
 /** After so many schedules it says how far it is. */
 const BATCH = 1000;
 
-const { values } = parseArgs({
-  options: {
-    seeds: { type: "string", default: "10000" },
-    seed: { type: "string" },
-    path: { type: "string" },
-    only: { type: "string" },
-  },
-});
+function readFlags() {
+  try {
+    return parseArgs({
+      options: {
+        seeds: { type: "string", default: "10000" },
+        seed: { type: "string" },
+        path: { type: "string" },
+        only: { type: "string" },
+      },
+    }).values;
+  } catch (error) {
+    console.error((error as Error).message);
+    Deno.exit(2);
+  }
+}
+
+const values = readFlags();
+for (const flag of ["seeds", "seed"] as const) {
+  if (/^\d*$/.test(values[flag] ?? "")) continue;
+  console.error(`Cannot use "${values[flag]}" as --${flag}: give a number`);
+  Deno.exit(2);
+}
 const { only, path } = values;
 const names = Object.keys(PROPERTIES) as PropertyName[];
 if (only !== undefined && !names.includes(only as PropertyName)) {

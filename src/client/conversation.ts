@@ -85,7 +85,10 @@ export class Conversation {
       ended: (aborted) => this.#remoteEnded(aborted),
     }, options.maxMessageBytes);
     this.#queue = new SendQueue(this.#session, options, {
-      ready: () => this.#path.flush(),
+      ready: () => {
+        this.#path.flush();
+        this.#progress();
+      },
       unreadable: (error) => this.#emit("error", error),
     });
     this.#path = new Path(this.#session, runtime, {
@@ -143,7 +146,6 @@ export class Conversation {
   connect(): void {
     if (this.#state === "idle") {
       const { timeout } = this.#options;
-      this.#enter("connecting");
       if (timeout > 0) {
         this.#connectTimer = this.#runtime.after(
           timeout,
@@ -155,8 +157,9 @@ export class Conversation {
           },
         );
       }
-      this.#signaling.dial();
-    } else if (this.#state === "reconnecting") {
+      this.#enter("connecting");
+      if (!this.#ended) this.#signaling.dial();
+    } else if (this.#state === "reconnecting" && !this.#signaling.dialing) {
       this.#signaling.dial();
     }
   }
@@ -175,7 +178,6 @@ export class Conversation {
     }
     this.#lingering = true;
     this.#session.stopReceiving();
-    this.#enter("closed");
     this.#resumeTimer?.();
     this.#lingerTimer = this.#runtime.after(LINGER_MS, () => this.destroy());
     this.#queue.onceEmpty(() => {
@@ -183,6 +185,7 @@ export class Conversation {
       this.#session.end();
       this.#path.flush();
     });
+    this.#enter("closed");
   }
 
   /** Ends the conversation at once. */
@@ -271,6 +274,7 @@ export class Conversation {
     // A partner that is gone before any path opened must not be waited for.
     if (this.#path.kind === null) this.#waitForPath();
     this.#upgrader?.signalingReady(initiator);
+    this.#progress();
   }
 
   #webrtcMissing(here: boolean): void {
@@ -312,8 +316,8 @@ export class Conversation {
       this.#end("lost");
       return;
     }
-    this.#enter(accepted ? "waiting" : "reconnecting");
     this.#waitForPath();
+    this.#enter(accepted ? "waiting" : "reconnecting");
   }
 
   #waitForPath(): void {
@@ -327,12 +331,12 @@ export class Conversation {
 
   #signalingEnded(end: SignalingEnd): void {
     const { closeCode, error, accepted, retryable } = end;
-    this.#upgrader?.signalingLost();
-    this.#path.setRelay(null);
-    if (this.#ended) return;
     if (closeCode === PEER_LEFT) this.#end("remote");
     else if (closeCode === ENDED_BY_SERVER) this.#end("server");
     else {
+      this.#upgrader?.signalingLost();
+      this.#path.setRelay(null);
+      if (this.#ended) return;
       if (closeCode === undefined && !this.#begun) this.#reportTimeout();
       else this.#reportAttempt(closeCode, error, accepted);
       if (this.#ended) return;
@@ -348,10 +352,11 @@ export class Conversation {
     accepted: boolean,
   ): void {
     this.#lastError = error;
+    // Behind a data channel the server is regained in the background.
+    if (this.#path.kind !== null) return;
     if (closeCode === BUSY) this.#emit("busy", error);
     if (!this.#begun) this.#report("connect_error", error);
-    else if (this.#path.kind === null && !accepted) {
-      // Behind a data channel the server is regained in the background.
+    else if (!accepted) {
       if (closeCode === undefined) {
         this.#emit(
           "reconnect_timeout",
@@ -363,10 +368,8 @@ export class Conversation {
   }
 
   #dialLater(): void {
-    if (this.#path.kind === null && !this.#lingering) {
-      this.#enter("reconnecting");
-    }
     this.#signaling.dialLater();
+    if (this.#path.kind === null) this.#enter("reconnecting");
   }
 
   #reportTimeout(): void {
@@ -395,7 +398,9 @@ export class Conversation {
   }
 
   #progress(): void {
-    if (this.#lingering && this.#session.idle) this.destroy();
+    if (
+      this.#lingering && this.#session.idle && !this.#queue.unacknowledged
+    ) this.destroy();
     else if (this.#queue.takeDrain()) this.#emit("drain");
   }
 
@@ -409,6 +414,11 @@ export class Conversation {
   #stop(): void {
     if (this.#ended) return;
     this.#connectTimer?.();
+    this.#resumeTimer?.();
+    this.#resumeTimer = null;
+    this.#upgrader?.close();
+    this.#upgrader = null;
+    this.#partner = undefined;
     this.#signaling.leave();
     this.#enter("idle");
   }
@@ -417,7 +427,7 @@ export class Conversation {
     if (this.#ended) return;
     this.#ended = true;
     const { unacknowledged } = this.#queue;
-    if (!this.#lingering) this.#enter("closed");
+    this.#enter("closed");
     this.#connectTimer?.();
     this.#resumeTimer?.();
     this.#lingerTimer?.();
@@ -443,7 +453,7 @@ export class Conversation {
 
   #enter(to: ConnectionState): void {
     const from = this.#state;
-    if (from === to) return;
+    if (from === to || from === "closed") return;
     this.#state = to;
     this.#emit("statechange", to, from);
   }
@@ -462,7 +472,7 @@ export class Conversation {
     ...args: SocketPeerEvents[Name]
   ): void {
     // Nobody looks at how a closed peer gets its last messages across.
-    const quiet = (this.#lingering || this.#ended) && event !== "error" &&
+    const quiet = (this.#ended || this.#lingering && event !== "error") &&
       event !== "statechange";
     if (!quiet) this.#handlers.emit(event, ...args);
   }

@@ -76,6 +76,7 @@ export class Path {
     this.#drop(this.#relay);
     this.#relay = relay;
     if (relay) this.#listen(relay);
+    if (this.#directSilent) this.#session.carrierLost(this.#direct);
     this.#choose();
   }
 
@@ -176,7 +177,7 @@ export class Path {
     const transport = this.#current;
     if (!transport) return;
     const now = this.#runtime.now();
-    while (!transport.congested) {
+    while (transport === this.#current && !transport.congested) {
       const packet = this.#session.nextPacket(transport, now);
       if (!packet) break;
       transport.send(packet);

@@ -285,7 +285,7 @@ export class Session {
     }
     // A duplicate counts too: its sender has missed the acknowledgement.
     this.#bytesToAck += packet.length;
-    if (first > this.#received + 1) {
+    if (first > this.#received + 1 && !this.#deaf) {
       this.#holdEarly(packet, first);
       return;
     }
@@ -376,7 +376,7 @@ export class Session {
       const duplicate = sequence++ <= this.#received;
       if (duplicate || this.#remoteEnded || this.#closed) continue;
       if (this.#deaf && frame.kind !== FrameKind.END) continue;
-      this.#received++;
+      if (!this.#deaf) this.#received++;
       this.#accept(frame);
     }
   }

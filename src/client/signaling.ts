@@ -98,6 +98,8 @@ export class Signaling {
     let socket: WebSocketLike;
     try {
       socket = await openSocket();
+      // npm's ws throws where nobody listens.
+      socket.addEventListener("error", ignore);
     } catch (cause) {
       if (dial === this.#dials) this.#end(0, String(cause), { cause });
       return;
@@ -110,9 +112,6 @@ export class Signaling {
     socket.binaryType = "arraybuffer";
     socket.addEventListener("message", this.#onMessage);
     socket.addEventListener("close", this.#onClose);
-    // The `close` that follows is enough, but npm's ws throws where nobody
-    // listens.
-    socket.addEventListener("error", ignore);
     if (socket.readyState === 1) this.#pair();
     else if (socket.readyState > 1) this.#onClose({ code: 0, reason: "" });
     else socket.addEventListener("open", this.#pair);

@@ -146,9 +146,11 @@ export class SocketPeer extends Emitter<SocketPeerEvents> {
 
   /** Ends the conversation at once, and waits for no delivery. */
   destroy(): void {
+    const conversation = this.#conversation;
     this.#closed = true;
+    // A listener of its end may begin another conversation.
     this.#lingering?.destroy();
-    this.#conversation.destroy();
+    conversation.destroy();
   }
 
   #newConversation(): Conversation {

@@ -43,7 +43,8 @@ const RULES: Readonly<Record<number, CloseRule>> = {
   [PAIR_TIMEOUT]: { code: "SERVER_CLOSED", retryable: true },
   [PEER_TIMEOUT]: { code: "PEER_TIMEOUT", retryable: true },
   [BUSY]: { code: "BUSY", retryable: true },
-  [TAKEN_OVER]: { code: "SERVER_CLOSED", retryable: false },
+  // The newer socket may be an older one of ours, whose `pair` was late.
+  [TAKEN_OVER]: { code: "SERVER_CLOSED", retryable: true },
   [PEER_LEFT]: { code: "SERVER_CLOSED", retryable: false },
   [ENDED_BY_SERVER]: { code: "SERVER_CLOSED", retryable: false },
   [UNRESPONSIVE]: { code: "SERVER_CLOSED", retryable: true },

@@ -84,9 +84,14 @@ export function resolveServerOptions(
   } = options;
   checkWhole("port", port, 65_535);
   checkWhole("peerTimeout", peerTimeout, 0x7fffffff);
-  if (!path.startsWith("/")) {
+  if (typeof path !== "string" || !path.startsWith("/")) {
     throw new TypeError(
       `Cannot use "${path}" as "path": it must start with a slash`,
+    );
+  }
+  if (allowedOrigins !== undefined && !Array.isArray(allowedOrigins)) {
+    throw new TypeError(
+      `Cannot use "${allowedOrigins}" as "allowedOrigins": it must be an array`,
     );
   }
   if (typeof pairCodeValidator !== "function") {

@@ -608,3 +608,109 @@ Deno.test("SocketPeer watches a new channel as it watched the one before", async
   await world.clock.pass(900);
   assertEquals(ofB.messages, ["detour", "detour again"]);
 });
+
+Deno.test("SocketPeer sends again what a silent channel had, when the relay went away and came back", async () => {
+  const { world, a, ofB } = await joined();
+  world.stallChannels();
+  a.send("detour");
+  await world.clock.pass(900);
+  assertEquals(a.path, "relay");
+  world.dials = "refuse";
+  world.cutSockets();
+  // The silent channel is all that is left, so this goes into it.
+  a.send("into the void");
+  await world.clock.pass(100);
+  world.dials = "accept";
+  await world.clock.pass(20 * SECOND);
+  assertEquals(ofB.messages, ["detour", "into the void"]);
+  assertEquals(a.bufferedAmount, 0);
+});
+
+Deno.test("SocketPeer.close() waits for a Blob that is still being read", async () => {
+  const { world, a, ofA, ofB } = await joined(RELAY);
+  const blob = new Blob(["two"]);
+  const read = Promise.withResolvers<ArrayBuffer>();
+  blob.arrayBuffer = () => read.promise;
+  a.send("one");
+  a.send(blob);
+  a.send("three");
+  a.close();
+  await world.clock.pass(SECOND);
+  assertEquals(ofA.args.close, undefined);
+  read.resolve(new Uint8Array([2]).buffer);
+  await world.clock.pass(SECOND);
+  assertEquals(ofB.messages, ["one", new Uint8Array([2]), "three"]);
+  assertEquals(ofA.args.close, [[{ reason: "local", unacknowledged: 0 }]]);
+});
+
+Deno.test("SocketPeer emits drain where the acknowledgement comes with the next pairing", async () => {
+  const { world, a, b, ofA } = await joined(RELAY);
+  forget(ofA);
+  assertEquals(a.send(new Uint8Array(1_048_000)), true);
+  assertEquals(a.send(new Uint8Array(1000)), false);
+  // It arrives, and what says so is lost.
+  b.once("data", () => world.cutSockets());
+  await world.clock.pass(20 * SECOND);
+  assert(ofA.events.includes("drain"));
+});
+
+Deno.test("SocketPeer that is destroyed in a listener of its state leaves nothing behind", async () => {
+  for (const state of ["connecting", "reconnecting", "waiting", "closed"]) {
+    const { world, a, ofA } = await joined(RELAY);
+    const other = world.peer({ ...RELAY, pairCode: "other" });
+    for (const peer of [a, other]) {
+      peer.on("statechange", (to) => to === state && peer.destroy());
+    }
+    world.cutSockets();
+    await world.clock.pass(60 * SECOND);
+    a.close();
+    await world.clock.pass(60 * SECOND);
+    assertEquals(ofA.states.at(-1), "closed");
+    assertEquals(ofA.args.close.length, 1, state);
+  }
+});
+
+Deno.test("SocketPeer.connect() leaves an attempt that is under way alone", async () => {
+  const { world, a } = await joined(RELAY, { latency: 150 });
+  world.cutSockets();
+  for (let count = 0; count < 20; count++) {
+    await world.clock.pass(200);
+    a.connect();
+  }
+  assert(a.connected);
+});
+
+Deno.test("SocketPeer looks for anyone again after WebRTC was missing", async () => {
+  const world = new World();
+  const a = world.peer({ socketFallback: false });
+  const ofA = record(a);
+  const without = world.peer(RELAY);
+  await world.clock.pass(SECOND);
+  assertEquals(ofA.codes, ["WEBRTC_MISSING"]);
+  without.close();
+  a.connect();
+  world.peer();
+  await world.clock.pass(5 * SECOND);
+  assertEquals(a.path, "direct");
+});
+
+Deno.test("SocketPeer.close() on both sides ends soon with much under way", async () => {
+  const { world, a, b, ofA, ofB } = await joined(RELAY);
+  for (const peer of [a, b]) {
+    peer.send(new Uint8Array(300_000));
+    peer.close();
+  }
+  await world.clock.pass(SECOND);
+  assertEquals([ofA.args.close?.length, ofB.args.close?.length], [1, 1]);
+});
+
+Deno.test("SocketPeer whose place a late socket of its own has taken gets it back", async () => {
+  const { world, a, ofA } = await joined(RELAY);
+  const [socket] = world.sockets;
+  // As the server would say when an older socket's "pair" came late.
+  (socket as unknown as { closed(code: number, reason: string): void })
+    .closed(4006, "a newer socket of this peer has its place");
+  await world.clock.pass(5 * SECOND);
+  assertEquals(ofA.args.close, undefined);
+  assert(a.connected);
+});

@@ -29,7 +29,7 @@ Deno.test("closeRule() says for each code what went wrong and whether to dial ag
     [4003, "SERVER_CLOSED", true],
     [4004, "PEER_TIMEOUT", true],
     [4005, "BUSY", true],
-    [4006, "SERVER_CLOSED", false],
+    [4006, "SERVER_CLOSED", true],
     [4008, "SERVER_CLOSED", false],
     [4009, "SERVER_CLOSED", true],
   ];
