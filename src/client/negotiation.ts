@@ -39,14 +39,12 @@ export interface NegotiationOptions {
 
 /** One attempt to connect the two peers directly. */
 export class Negotiation {
-  readonly generation: number;
   readonly #options: NegotiationOptions;
   readonly #connection: PeerConnectionLike;
   readonly #channel: DataChannelLike;
   /** The other side's offer will do for the channel of this side too. */
   #awaitsOffer: boolean;
   #makingOffer = false;
-  #ignoreOffer = false;
   #settingRemoteAnswer = false;
   #signals: Promise<void> = Promise.resolve();
   #closed = false;
@@ -58,7 +56,6 @@ export class Negotiation {
    */
   constructor(options: NegotiationOptions) {
     this.#options = options;
-    this.generation = options.generation;
     this.#awaitsOffer = options.answer;
     const connection: PeerConnectionLike = new options.webrtc.RTCPeerConnection(
       options.config,
@@ -126,8 +123,8 @@ export class Negotiation {
     const isOffer = description.type === "offer";
     const ready = !this.#makingOffer &&
       (connection.signalingState === "stable" || this.#settingRemoteAnswer);
-    this.#ignoreOffer = isOffer && !ready && !this.#options.polite;
-    if (this.#ignoreOffer) return;
+    // The two offers have crossed, and the other side takes its own back.
+    if (isOffer && !ready && !this.#options.polite) return;
     this.#settingRemoteAnswer = description.type === "answer";
     await connection.setRemoteDescription(description);
     this.#settingRemoteAnswer = false;
@@ -154,7 +151,8 @@ export class Negotiation {
 
   #signal(step: Omit<RtcSignal, "generation">): void {
     if (this.#closed) return;
-    this.#options.signal({ generation: this.generation, ...step });
+    const { generation } = this.#options;
+    this.#options.signal({ generation, ...step });
   }
 
   #onOpen(): void {

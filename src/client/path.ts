@@ -30,6 +30,7 @@ export type PathKind = "relay" | "direct" | null;
 const SILENCE_MS = 800;
 /** How often a silent data channel is asked for a sign of life. */
 const PING_INTERVAL_MS = 1000;
+
 /** What a {@linkcode Path} reports. */
 export interface PathHandlers {
   /** Packets leave another way from now on. */
@@ -85,9 +86,7 @@ export class Path {
     this.#drop(this.#direct);
     this.#direct = direct;
     // What was being watched, or asked, is the channel before.
-    this.#directSilent = false;
-    this.#silenceTimer?.();
-    this.#silenceTimer = null;
+    this.#trustDirect();
     direct.onpong = () => this.#directAlive();
     this.#listen(direct);
     this.#choose();
@@ -248,9 +247,8 @@ export class Path {
   }
 
   #pingDirect(direct: DataChannel): void {
-    if (this.#closed || this.#direct !== direct || !this.#directSilent) return;
+    if (this.#direct !== direct || !this.#directSilent) return;
     direct.ping();
-    this.#silenceTimer?.();
     this.#silenceTimer = this.#runtime.after(PING_INTERVAL_MS, () => {
       this.#silenceTimer = null;
       this.#pingDirect(direct);
@@ -259,9 +257,13 @@ export class Path {
 
   #directAlive(): void {
     if (!this.#directSilent) return;
+    this.#trustDirect();
+    this.#choose();
+  }
+
+  #trustDirect(): void {
     this.#directSilent = false;
     this.#silenceTimer?.();
     this.#silenceTimer = null;
-    this.#choose();
   }
 }

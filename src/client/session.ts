@@ -196,8 +196,6 @@ export class Session {
     const segment = this.#queued[0];
     if (!this.#windowTakes(segment.packet.length)) return null;
     this.#queued.shift();
-    // With nothing in flight there is nothing an ack is overdue for.
-    if (this.#inFlight.length === 0) this.#progressAt = now;
     this.#inFlight.push(segment);
     this.#inFlightBytes += segment.packet.length;
     this.#lastSent = segment.last;

@@ -158,9 +158,7 @@ export class Upgrader {
   }
 
   #opened(channel: DataChannelLike): void {
-    let ready = false;
     const transport = new DataChannel(channel, () => {
-      ready = true;
       this.#deadline?.();
       this.#channel = transport;
       this.#attempts = 0;
@@ -168,7 +166,7 @@ export class Upgrader {
     });
     const negotiation = this.#negotiation;
     const greet = () => {
-      if (ready || this.#negotiation !== negotiation) return;
+      if (this.#channel || this.#negotiation !== negotiation) return;
       transport.ping();
       this.#options.runtime.after(GREETING_INTERVAL_MS, greet);
     };

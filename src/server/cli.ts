@@ -8,7 +8,10 @@
 
 import { parseArgs } from "node:util";
 import { requestPath, serve } from "./adapters/deno.ts";
-import type { SocketPeerServerOptions } from "./options.ts";
+import {
+  resolveServerOptions,
+  type SocketPeerServerOptions,
+} from "./options.ts";
 import { SocketPeerServer } from "./socket_peer_server.ts";
 
 const HELP = `Pairs socketpeer's peers, and relays their messages.
@@ -134,7 +137,7 @@ export async function main(args: string[]): Promise<number> {
       console.log(HELP);
       return 0;
     }
-    const { host = "0.0.0.0", port = 3000 } = options;
+    const { host, port } = resolveServerOptions(options);
     peerServer = new SocketPeerServer({ ...options, listen: false });
     const { handler } = peerServer;
     server = serve(

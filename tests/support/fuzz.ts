@@ -1,4 +1,4 @@
-import { seededRandom } from "./random.ts";
+import { seededRandom } from "../../testing.ts";
 
 /** Hostile input, the same for the same seed. */
 export class Chance {

@@ -6,10 +6,7 @@ import {
   mayEnter,
 } from "../../../src/client/connection_state.ts";
 import { record, type Recording } from "../../support/recorder.ts";
-import {
-  Simulation as World,
-  type SimulationOptions as WorldOptions,
-} from "../../../testing.ts";
+import { Simulation, type SimulationOptions } from "../../../testing.ts";
 
 const SECOND = 1000;
 const RELAY = { webrtc: false };
@@ -17,9 +14,9 @@ const RELAY = { webrtc: false };
 /** Two peers in a world, joined unless time has not passed yet. */
 async function joined(
   options: SocketPeerOptions & { webrtc?: boolean } = {},
-  worldOptions: WorldOptions = {},
+  worldOptions: SimulationOptions = {},
 ) {
-  const world = new World(worldOptions);
+  const world = new Simulation(worldOptions);
   const a = world.peer(options);
   const b = world.peer(options);
   const [ofA, ofB] = [record(a), record(b)];
@@ -36,7 +33,7 @@ function forget(...recordings: Recording[]): void {
 }
 
 Deno.test("SocketPeer connects over the relay, is upgraded, and carries what was sent before", async () => {
-  const world = new World();
+  const world = new Simulation();
   const a = world.peer();
   a.send("early");
   const [ofA, b] = [record(a), world.peer()];
@@ -57,7 +54,7 @@ Deno.test("SocketPeer connects over the relay, is upgraded, and carries what was
 });
 
 Deno.test("SocketPeer stays on the relay where a peer has no WebRTC", async () => {
-  const world = new World();
+  const world = new Simulation();
   const [a, b] = [world.peer(), world.peer(RELAY)];
   const ofA = record(a);
   await world.clock.pass(60 * SECOND);
@@ -66,7 +63,7 @@ Deno.test("SocketPeer stays on the relay where a peer has no WebRTC", async () =
 });
 
 Deno.test("SocketPeer.connect() is called by itself after the code that constructed it", async () => {
-  const world = new World();
+  const world = new Simulation();
   const lazy = world.peer({ autoconnect: false });
   const eager = world.peer();
   const [ofLazy, ofEager] = [record(lazy), record(eager)];
@@ -79,7 +76,7 @@ Deno.test("SocketPeer.connect() is called by itself after the code that construc
 });
 
 Deno.test("SocketPeer reports a timeout once, and stays findable on its socket", async () => {
-  const world = new World();
+  const world = new Simulation();
   const a = world.peer();
   const ofA = record(a);
   await world.clock.pass(9 * SECOND);
@@ -95,7 +92,7 @@ Deno.test("SocketPeer reports a timeout once, and stays findable on its socket",
 });
 
 Deno.test("SocketPeer gives up at the timeout without reconnect, and keeps what was sent", async () => {
-  const world = new World();
+  const world = new Simulation();
   const a = world.peer({ reconnect: false });
   const ofA = record(a);
   a.send("patient");
@@ -110,14 +107,14 @@ Deno.test("SocketPeer gives up at the timeout without reconnect, and keeps what 
 });
 
 Deno.test("SocketPeer with timeout 0 waits for ever", async () => {
-  const world = new World({ peerTimeout: 0 });
+  const world = new Simulation({ peerTimeout: 0 });
   const ofA = record(world.peer({ timeout: 0 }));
   await world.clock.pass(3600 * SECOND);
   assertEquals(ofA.events, []);
 });
 
 Deno.test("SocketPeer abandons an attempt that hangs, and dials again", async () => {
-  const world = new World();
+  const world = new Simulation();
   world.dials = "swallow";
   const a = world.peer();
   const ofA = record(a);
@@ -130,7 +127,7 @@ Deno.test("SocketPeer abandons an attempt that hangs, and dials again", async ()
 });
 
 Deno.test("SocketPeer reports each attempt that fails, and dials with backoff", async () => {
-  const world = new World();
+  const world = new Simulation();
   world.killServer();
   const a = world.peer({ timeout: 0 });
   const ofA = record(a);
@@ -146,7 +143,7 @@ Deno.test("SocketPeer reports each attempt that fails, and dials with backoff", 
 });
 
 Deno.test("SocketPeer is let go when it waits too long, and comes back", async () => {
-  const world = new World({ peerTimeout: 20 * SECOND });
+  const world = new Simulation({ peerTimeout: 20 * SECOND });
   const a = world.peer({ timeout: 0 });
   const ofA = record(a);
   await world.clock.pass(25 * SECOND);
@@ -357,7 +354,7 @@ Deno.test("SocketPeer.close() on both sides at once ends both soon", async () =>
 });
 
 Deno.test("SocketPeer.close() before anybody came ends the wait", async () => {
-  const world = new World();
+  const world = new Simulation();
   const a = world.peer();
   const ofA = record(a);
   a.send("nobody");
@@ -409,7 +406,7 @@ Deno.test("SocketPeer whose conversation the server ends does not come back", as
 });
 
 Deno.test("SocketPeer without socketFallback sends nothing through the server", async () => {
-  const world = new World();
+  const world = new Simulation();
   const a = world.peer({ socketFallback: false });
   // One side that asks for it is enough.
   const b = world.peer();
@@ -427,7 +424,7 @@ Deno.test("SocketPeer without socketFallback sends nothing through the server", 
 });
 
 Deno.test("SocketPeer without socketFallback and WebRTC cannot connect, on either side", async () => {
-  const world = new World();
+  const world = new Simulation();
   const ofA = record(world.peer({ socketFallback: false }));
   const ofB = record(world.peer(RELAY));
   await world.clock.pass(60 * SECOND);
@@ -515,7 +512,7 @@ Deno.test("SocketPeer.off() without a listener removes all of that event", async
 });
 
 Deno.test("SocketPeer moves between states only as the table allows", async () => {
-  const world = new World({ seed: 7 });
+  const world = new Simulation({ seed: 7 });
   const moves: [ConnectionState, ConnectionState][] = [];
   const watch = (peer: SocketPeer) =>
     peer.on("statechange", (to, from) => moves.push([from, to]));
@@ -551,7 +548,7 @@ Deno.test("SocketPeer whose conversation ended while the server was out of reach
 });
 
 Deno.test("SocketPeer without socketFallback does not wait for ever for a partner that died early", async () => {
-  const world = new World();
+  const world = new Simulation();
   world.directPossible = false;
   const options = { socketFallback: false, resumeTimeout: 20 * SECOND };
   const [a, b] = [world.peer(options), world.peer(options)];
@@ -567,7 +564,7 @@ Deno.test("SocketPeer without socketFallback does not wait for ever for a partne
 });
 
 Deno.test("SocketPeer is upgraded by whoever the last server says is to offer", async () => {
-  const world = new World();
+  const world = new Simulation();
   const [a, b] = [world.peer(), world.peer()];
   // The first is told of the second, and the second not of the first.
   await world.clock.pass(16);
@@ -681,7 +678,7 @@ Deno.test("SocketPeer.connect() leaves an attempt that is under way alone", asyn
 });
 
 Deno.test("SocketPeer looks for anyone again after WebRTC was missing", async () => {
-  const world = new World();
+  const world = new Simulation();
   const a = world.peer({ socketFallback: false });
   const ofA = record(a);
   const without = world.peer(RELAY);

@@ -8,7 +8,7 @@ import {
 import { Connection } from "../../../src/server/connection.ts";
 import { PairRegistry } from "../../../src/server/pair_registry.ts";
 import type { ServerSocket } from "../../../src/server/server_socket.ts";
-import { FakeClock } from "../../support/fake_clock.ts";
+import { VirtualClock } from "../../../testing.ts";
 import { fuzz } from "../../support/fuzz.ts";
 
 const HEARTBEAT_MS = 15_000;
@@ -75,7 +75,7 @@ type Validator = (pairCode: string) => boolean | Promise<boolean>;
 
 /** A server without a network. */
 class World {
-  readonly clock = new FakeClock();
+  readonly clock = new VirtualClock();
   readonly registry = new PairRegistry({
     peerTimeoutMs: 60_000,
     after: this.clock.after,

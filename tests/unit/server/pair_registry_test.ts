@@ -4,7 +4,7 @@ import {
   type Member,
   PairRegistry,
 } from "../../../src/server/pair_registry.ts";
-import { FakeClock } from "../../support/fake_clock.ts";
+import { VirtualClock } from "../../../testing.ts";
 import { fuzz } from "../../support/fuzz.ts";
 
 const RESUME_TIMEOUT_MS = 30_000;
@@ -92,14 +92,14 @@ class TestMember implements Member {
 }
 
 interface Pairs {
-  readonly clock: FakeClock;
+  readonly clock: VirtualClock;
   readonly registry: PairRegistry;
   /** A new socket of the peer `id`, which has joined. */
   join(id: string, fields?: Partial<PairRequest>): TestMember;
 }
 
 function setUp(peerTimeoutMs = PEER_TIMEOUT_MS): Pairs {
-  const clock = new FakeClock();
+  const clock = new VirtualClock();
   const registry = new PairRegistry({ peerTimeoutMs, after: clock.after });
   const join = (id: string, fields?: Partial<PairRequest>) =>
     new TestMember(registry, id, fields).join();

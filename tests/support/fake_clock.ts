@@ -1,1 +1,0 @@
-export { VirtualClock as FakeClock } from "../../testing.ts";
