@@ -11,7 +11,7 @@
 // deno-lint-ignore-file no-console
 import * as esbuild from "esbuild";
 // So that Deno has downloaded it when esbuild asks where it is.
-import "eventemitter3";
+import "@socket.io/component-emitter";
 import { Buffer } from "node:buffer";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
@@ -113,10 +113,13 @@ const denoImports: esbuild.Plugin = {
     build.onResolve({ filter: /^[^./]/ }, ({ path }) => {
       const url = import.meta.resolve(path);
       if (url.startsWith("file:")) {
-        // The package's entry wraps a CommonJS module; this file of it has
-        // the same code without the wrapping.
-        const file = url.replace(/index\.m?js$/, "dist/eventemitter3.esm.js");
-        return { path: fileURLToPath(path === "eventemitter3" ? file : url) };
+        // Deno takes the CommonJS file of a package that has no "exports";
+        // the ES module beside it needs no wrapping.
+        const file = url.replace(
+          /component-emitter\/(.*)index\.js$/,
+          "component-emitter/$1index.mjs",
+        );
+        return { path: fileURLToPath(file) };
       }
       return { errors: [{ text: `Cannot bundle ${url}` }] };
     });

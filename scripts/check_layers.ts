@@ -31,7 +31,10 @@ const RULES: readonly { from: string; may: readonly string[] }[] = [
     from: "src/client/transports/",
     may: ["src/client/transports/transport.ts", ...SHARED],
   },
-  { from: "src/client/", may: ["src/client/", ...SHARED, "npm:eventemitter3"] },
+  {
+    from: "src/client/",
+    may: ["src/client/", ...SHARED, "npm:@socket.io/component-emitter"],
+  },
 
   {
     from: "src/server/adapters/",
@@ -45,7 +48,7 @@ const RULES: readonly { from: string; may: readonly string[] }[] = [
   {
     // The one place that joins the core to its default adapter and broker.
     from: "src/server/socket_peer_server.ts",
-    may: ["src/server/", ...SHARED, "npm:eventemitter3"],
+    may: ["src/server/", ...SHARED, "npm:@socket.io/component-emitter"],
   },
   {
     from: "src/server/",

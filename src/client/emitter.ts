@@ -1,10 +1,11 @@
 /**
- * Typed events with Node's method names: the package eventemitter3.
+ * Typed events with Node's method names: the package of socket.io, which has
+ * what matters in half the bytes of eventemitter3.
  *
  * @module
  */
 
-import { EventEmitter } from "eventemitter3";
+import { Emitter as ComponentEmitter } from "@socket.io/component-emitter";
 
 /** A listener of one event. */
 export type Listener<Args extends unknown[]> = (...args: Args) => void;
@@ -29,11 +30,6 @@ export interface Emitter<Events extends EventMap<Events>> {
     event: Name,
     listener?: Listener<Events[Name]>,
   ): this;
-  /** The same as `on()`. */
-  addListener<Name extends keyof Events>(
-    event: Name,
-    listener: Listener<Events[Name]>,
-  ): this;
   /** The same as `off()`. */
   removeListener<Name extends keyof Events>(
     event: Name,
@@ -43,12 +39,10 @@ export interface Emitter<Events extends EventMap<Events>> {
   removeAllListeners(event?: keyof Events): this;
   /** The listeners of an event. */
   listeners<Name extends keyof Events>(event: Name): Listener<Events[Name]>[];
-  /** How many listeners an event has. */
-  listenerCount(event: keyof Events): number;
-  /** The events that have listeners. */
-  eventNames(): (keyof Events)[];
-  /** Calls the listeners of an event, and returns whether there was one. */
-  emit<Name extends keyof Events>(event: Name, ...args: Events[Name]): boolean;
+  /** Whether an event has listeners. */
+  hasListeners(event: keyof Events): boolean;
+  /** Calls the listeners of an event. */
+  emit<Name extends keyof Events>(event: Name, ...args: Events[Name]): this;
 }
 
 /** Makes an {@linkcode Emitter}. */
@@ -57,6 +51,6 @@ export interface EmitterConstructor {
   new <Events extends EventMap<Events>>(): Emitter<Events>;
 }
 
-/** The class behind {@linkcode SocketPeer}: eventemitter3's, typed as above. */
+/** The class behind {@linkcode SocketPeer}: the package's, typed as above. */
 export const Emitter: EmitterConstructor =
-  EventEmitter as unknown as EmitterConstructor;
+  ComponentEmitter as unknown as EmitterConstructor;
