@@ -11,6 +11,7 @@
  *
  * - `BUSY`: two other peers hold the pair code.
  * - `CONNECT_TIMEOUT`: no conversation began within the option `timeout`.
+ * - `ENDED`: the conversation ended before everything was acknowledged.
  * - `MESSAGE_TOO_LARGE`: a message is larger than a peer takes.
  * - `MESSAGE_UNREADABLE`: a Blob given to `send()` could not be read.
  * - `PAIR_CODE_REFUSED`: the server does not accept the pair code.
@@ -27,6 +28,7 @@
 export type SocketPeerErrorCode =
   | "BUSY"
   | "CONNECT_TIMEOUT"
+  | "ENDED"
   | "MESSAGE_TOO_LARGE"
   | "MESSAGE_UNREADABLE"
   | "PAIR_CODE_REFUSED"
@@ -43,7 +45,7 @@ export type SocketPeerErrorCode =
 /** The base of every error that socketpeer throws or emits. */
 export class SocketPeerError extends Error {
   /** What went wrong, for programs. */
-  readonly code: SocketPeerErrorCode;
+  declare readonly code: SocketPeerErrorCode;
 
   /** Creates the error; `options.cause` keeps the error beneath it. */
   constructor(
@@ -60,7 +62,7 @@ export class SocketPeerError extends Error {
 /** Thrown by `send()` when a message would overfill the send queue. */
 export class SendQueueFullError extends SocketPeerError {
   /** Bytes waiting in the queue when the message was refused. */
-  readonly queuedBytes: number;
+  declare readonly queuedBytes: number;
 
   /** Creates the error. */
   constructor(messageBytes: number, queuedBytes: number, maxBytes: number) {
@@ -78,9 +80,9 @@ export class SendQueueFullError extends SocketPeerError {
 /** Thrown by `send()` for a message larger than the other peer takes. */
 export class MessageTooLargeError extends SocketPeerError {
   /** Bytes of the refused message. */
-  readonly messageBytes: number;
+  declare readonly messageBytes: number;
   /** Bytes of the largest message that is taken. */
-  readonly maxBytes: number;
+  declare readonly maxBytes: number;
 
   /** Creates the error. */
   constructor(messageBytes: number, maxBytes: number) {
@@ -104,6 +106,28 @@ export class PeerClosedError extends SocketPeerError {
       `Cannot send on a closed peer: call "connect()" first`,
     );
     this.name = "PeerClosedError";
+  }
+}
+
+/**
+ * Rejects `flush()` and `drained()`, and breaks the streams, where the
+ * conversation ended first.
+ */
+export class ConversationEndedError extends SocketPeerError {
+  /** How many accepted messages were not acknowledged. */
+  declare readonly unacknowledged: number;
+
+  /** Creates the error. */
+  constructor(
+    { reason, unacknowledged }: { reason: string; unacknowledged: number },
+  ) {
+    super(
+      "ENDED",
+      `Cannot go on as the conversation has ended ("${reason}"): ` +
+        `${unacknowledged} messages were not acknowledged`,
+    );
+    this.name = "ConversationEndedError";
+    this.unacknowledged = unacknowledged;
   }
 }
 

@@ -15,23 +15,30 @@ export interface WebSocketLike {
   send(data: string | Uint8Array): void;
   /** Starts the closing handshake. */
   close(code?: number, reason?: string): void;
-  /** Adds a listener. */
-  addEventListener(type: string, listener: (event: never) => void): void;
-  /** Removes a listener. */
-  removeEventListener(type: string, listener: (event: never) => void): void;
+  /** It is open. */
+  onopen: ((event: never) => void) | null;
+  /** A message has come. */
+  onmessage: ((event: never) => void) | null;
+  /** It is closed. */
+  onclose: ((event: never) => void) | null;
+  /** It has failed; `close` follows. */
+  onerror: ((event: never) => void) | null;
+}
+
+/** A STUN or TURN server, as the WebRTC specification has it. */
+export interface IceServer {
+  /** Such as `stun:stun.example.org`. */
+  urls: string | string[];
+  /** For TURN. */
+  username?: string;
+  /** For TURN. */
+  credential?: string;
 }
 
 /** Settings of an RTCPeerConnection: those of the WebRTC specification. */
 export interface RtcConfiguration {
   /** STUN and TURN servers. */
-  iceServers?: {
-    /** Such as `stun:stun.example.org`. */
-    urls: string | string[];
-    /** For TURN. */
-    username?: string;
-    /** For TURN. */
-    credential?: string;
-  }[];
+  iceServers?: IceServer[];
   /** `"relay"` allows TURN alone. */
   iceTransportPolicy?: "all" | "relay";
   /** How many candidates to gather ahead. */
@@ -60,6 +67,7 @@ export interface PeerConnectionLike {
   setLocalDescription(description?: unknown): Promise<void>;
   setRemoteDescription(description: unknown): Promise<void>;
   addIceCandidate(candidate?: unknown): Promise<void>;
+  setConfiguration?(configuration: unknown): void;
   restartIce?(): void;
   close(): void;
 }
@@ -106,13 +114,13 @@ export interface Runtime {
   onPageShow(callback: () => void): Cancel;
 }
 
-/** What a browser's globals may be missing elsewhere. */
+/** A browser's globals; elsewhere there is no document. */
 interface PageGlobals {
   readonly location?: { readonly href: string };
   readonly document?: unknown;
   readonly RTCPeerConnection?: WebRtc["RTCPeerConnection"];
-  addEventListener?(type: string, listener: (event: Event) => void): void;
-  removeEventListener?(type: string, listener: (event: Event) => void): void;
+  addEventListener(type: string, listener: (event: Event) => void): void;
+  removeEventListener(type: string, listener: (event: Event) => void): void;
 }
 
 /** Calls back once after `delayMs` milliseconds of real time. */
@@ -129,10 +137,10 @@ export function systemRuntime(): Runtime {
     type: string,
     callback: (event: { persisted?: boolean }) => void,
   ): Cancel => {
-    if (globals.document === undefined) return () => {};
-    globals.addEventListener?.(type, callback as (event: Event) => void);
+    if (!globals.document) return () => {};
+    globals.addEventListener(type, callback as (event: Event) => void);
     return () =>
-      globals.removeEventListener?.(type, callback as (event: Event) => void);
+      globals.removeEventListener(type, callback as (event: Event) => void);
   };
   return {
     now: () => performance.now(),

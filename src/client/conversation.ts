@@ -8,13 +8,14 @@
  * @module
  */
 
-import { SocketPeerError } from "../errors.ts";
+import { ConversationEndedError, SocketPeerError } from "../errors.ts";
 import { BUSY, ENDED_BY_SERVER, PEER_LEFT } from "../protocol/close_code.ts";
 import type { ControlMessage, Hello, Ticket } from "../protocol/control.ts";
 import { PROTOCOL_VERSION } from "../protocol/limits.ts";
-import type { Cancel, Runtime, WebSocketLike } from "../runtime.ts";
+import type { Cancel, RtcConfiguration, Runtime } from "../runtime.ts";
 import { afterAwake } from "./awake.ts";
 import type { ConnectionState } from "./connection_state.ts";
+import { LEGACY_HELLO, LegacyRelay } from "./legacy_relay.ts";
 import type { CloseInfo, CloseReason, SocketPeerEvents } from "./events.ts";
 import { randomCode, type ResolvedOptions } from "./options.ts";
 import { Path, type PathKind } from "./path.ts";
@@ -53,15 +54,23 @@ export class Conversation {
   readonly #signaling: Signaling;
   #upgrader: Upgrader | null = null;
   #partner: string | undefined;
+  /** Where the other peer speaks version 1. */
+  #legacy: LegacyRelay | null = null;
+  #relay: WebSocketRelay | null = null;
+  #iceServers: readonly object[] | undefined;
+  /** Who waits for something to have become true, and looks again. */
+  readonly #waiters: (() => void)[] = [];
+  /** How it ended. */
+  #info: CloseInfo | null = null;
   #begun = false;
   #lingering = false;
   #ended = false;
   /** Why the last attempt to connect failed. */
   #lastError: SocketPeerError | undefined;
   #state: ConnectionState = "idle";
-  #connectTimer: Cancel | null = null;
+  #connectTimer?: Cancel;
   #resumeTimer: Cancel | null = null;
-  #lingerTimer: Cancel | null = null;
+  #lingerTimer?: Cancel;
   /** What is left to do once it has ended. */
   #closePath = () => {};
 
@@ -116,7 +125,8 @@ export class Conversation {
         resumeTimeout: options.reconnect ? options.resumeTimeout : 0,
         hello: this.#hello,
       }),
-      message: (message, socket) => this.#control(message, socket),
+      message: (message) => this.#control(message),
+      packet: (packet) => this.#relay?.receive(packet),
       malformed: (error) => this.#emit("error", error),
       ended: (end) => this.#signalingEnded(end),
     });
@@ -140,6 +150,23 @@ export class Conversation {
   /** Accepts a message; see `SocketPeer.send()`. */
   send(data: unknown): boolean {
     return this.#queue.send(data);
+  }
+
+  /** Waits for what was sent so far; see `SocketPeer.flush()`. */
+  flush(): Promise<void> {
+    const queue = this.#queue;
+    const accepted = queue.acknowledged + queue.unacknowledged;
+    return this.#until(() => queue.acknowledged >= accepted);
+  }
+
+  /** Waits for room; see `SocketPeer.drained()`. */
+  drained(): Promise<void> {
+    return this.#until(() => this.#queue.hasRoom);
+  }
+
+  /** Reports no messages for now, or again. */
+  pause(paused: boolean): void {
+    this.#path.pause(paused);
   }
 
   /** Begins to connect, or stops waiting out the backoff. */
@@ -204,13 +231,13 @@ export class Conversation {
     };
   }
 
-  #control(message: ControlMessage, socket: WebSocketLike): void {
+  #control(message: ControlMessage): void {
     switch (message.type) {
       case "peer.waiting":
         if (this.#path.kind === null) this.#enter("waiting");
         break;
       case "peer.found":
-        this.#found(message.data, socket);
+        this.#found(message.data);
         break;
       case "peer.lost":
         this.#upgrader?.signalingLost();
@@ -219,6 +246,12 @@ export class Conversation {
       case "rtc.connect":
       case "rtc.signal":
         this.#upgrader?.receive(message);
+        break;
+      case "ice.servers":
+        this.#iceServers = message.data.iceServers;
+        break;
+      case "data":
+        this.#legacy?.receive(message.data);
         break;
       case "error":
         this.#emit(
@@ -233,16 +266,18 @@ export class Conversation {
   }
 
   #found(
-    { initiator, id, hello }: (ControlMessage & {
-      type: "peer.found";
-    })["data"],
-    socket: WebSocketLike,
+    { initiator, id = "", hello = LEGACY_HELLO, iceServers }:
+      (ControlMessage & {
+        type: "peer.found";
+      })["data"],
   ): void {
-    if (this.#partner !== undefined && this.#partner !== id) {
+    // One of version 1 has no name, so it may be another each time.
+    if (this.#partner !== undefined && (!id || this.#partner !== id)) {
       this.#end("replaced");
       return;
     }
     this.#partner = id;
+    this.#iceServers = iceServers ?? this.#iceServers;
     try {
       this.#session.acknowledge(hello.received, this.#runtime.now());
     } catch (error) {
@@ -256,7 +291,10 @@ export class Conversation {
       this.#upgrader ??= new Upgrader({
         runtime: this.#runtime,
         webrtc,
-        config: rtcConfig,
+        config: () => ({
+          iceServers: this.#iceServers as RtcConfiguration["iceServers"],
+          ...rtcConfig,
+        }),
         // Both know both ids, so they agree.
         polite: this.ticket.id < id,
         signal: (message) => this.#signaling.send(message),
@@ -266,10 +304,30 @@ export class Conversation {
         failed: (error) => this.#report("upgrade_error", error),
       });
     } else if (!relayed) {
-      this.#webrtcMissing(webrtc !== undefined);
+      this.#report(
+        "connect_error",
+        new SocketPeerError(
+          "WEBRTC_MISSING",
+          `Cannot connect without "socketFallback" as ` +
+            (webrtc ? "the other" : "this") +
+            ` peer has no WebRTC: give it one as "wrtc"`,
+        ),
+      );
+      this.#stop();
       return;
     }
-    if (relayed) this.#path.setRelay(new WebSocketRelay(socket));
+    if (relayed) {
+      if (!id) {
+        this.#legacy = new LegacyRelay({
+          send: (message) => this.#signaling.send(message),
+          failed: (error) => this.#fail(error),
+        });
+      }
+      this.#relay = new WebSocketRelay((packet) =>
+        this.#signaling.sendPacket(packet)
+      );
+      this.#path.setRelay(this.#legacy ?? this.#relay);
+    }
     if (this.#ended) return;
     // A partner that is gone before any path opened must not be waited for.
     if (this.#path.kind === null) this.#waitForPath();
@@ -277,23 +335,17 @@ export class Conversation {
     this.#progress();
   }
 
-  #webrtcMissing(here: boolean): void {
-    this.#report(
-      "connect_error",
-      new SocketPeerError(
-        "WEBRTC_MISSING",
-        `Cannot connect without "socketFallback" as ` +
-          `${here ? "the other" : "this"} peer has no WebRTC: allow it, or ` +
-          `give an implementation as "wrtc"`,
-      ),
-    );
-    this.#stop();
-  }
-
   #pathChanged(to: PathKind, from: PathKind): void {
     if (this.#ended) return;
     if (to === null) {
-      this.#pathLost();
+      // In version 1 nobody knows who it is that comes back.
+      if (this.#legacy) this.#end("away");
+      if (this.#ended || this.#lingering) return;
+      const { accepted } = this.#signaling;
+      if (this.#options.reconnect || accepted) {
+        this.#waitForPath();
+        this.#enter(accepted ? "waiting" : "reconnecting");
+      } else this.#end("lost");
       return;
     }
     this.#resumeTimer?.();
@@ -305,19 +357,10 @@ export class Conversation {
       this.#begun = true;
       this.#emit("connect");
     } else if (from === null) this.#emit("reconnect");
-    if (to === "direct") this.#emit("upgrade");
-    else if (from === "direct") this.#emit("downgrade");
-  }
-
-  #pathLost(): void {
-    if (this.#lingering) return;
-    const { accepted } = this.#signaling;
-    if (!this.#options.reconnect && !accepted) {
-      this.#end("lost");
-      return;
-    }
-    this.#waitForPath();
-    this.#enter(accepted ? "waiting" : "reconnecting");
+    if (to === "direct") {
+      this.#signaling.send({ type: "upgrade" });
+      this.#emit("upgrade");
+    } else if (from === "direct") this.#emit("downgrade");
   }
 
   #waitForPath(): void {
@@ -397,9 +440,21 @@ export class Conversation {
     this.#end("remote");
   }
 
+  async #until(holds: () => boolean): Promise<void> {
+    while (!holds()) {
+      if (this.#info) throw new ConversationEndedError(this.#info);
+      await new Promise<void>((resolve) => this.#waiters.push(resolve));
+    }
+  }
+
+  #wake(): void {
+    for (const look of this.#waiters.splice(0)) look();
+  }
+
   #progress(): void {
+    this.#wake();
     if (
-      this.#lingering && this.#session.idle && !this.#queue.unacknowledged
+      this.#lingering && !this.bufferedBytes && !this.#queue.unacknowledged
     ) this.destroy();
     else if (this.#queue.takeDrain()) this.#emit("drain");
   }
@@ -448,7 +503,9 @@ export class Conversation {
     };
     if (!wait) this.#closePath();
     this.#signaling.leave();
-    this.#handlers.ended({ reason, unacknowledged });
+    const info = this.#info = { reason, unacknowledged };
+    this.#wake();
+    this.#handlers.ended(info);
   }
 
   #enter(to: ConnectionState): void {

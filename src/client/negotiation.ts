@@ -20,7 +20,8 @@ import type {
 /** What a negotiation needs and reports. */
 export interface NegotiationOptions {
   readonly webrtc: WebRtc;
-  readonly config: RtcConfiguration | undefined;
+  /** The settings of the connection, as they are now. */
+  config(): RtcConfiguration;
   /** Whether this side yields where two offers cross. */
   readonly polite: boolean;
   /** Whether it begins with an offer of the other side. */
@@ -58,7 +59,7 @@ export class Negotiation {
     this.#options = options;
     this.#awaitsOffer = options.answer;
     const connection: PeerConnectionLike = new options.webrtc.RTCPeerConnection(
-      options.config,
+      options.config(),
     );
     this.#connection = connection;
     // Both sides make the same channel, so neither has to announce it. It
@@ -70,8 +71,9 @@ export class Negotiation {
     });
     this.#channel = channel;
     channel.onopen = () => this.#onOpen();
+    // As JSON it will be what its `toJSON()` says.
     connection.onicecandidate = ({ candidate }) =>
-      this.#signal({ candidate: toJson(candidate) });
+      this.#signal({ candidate: candidate as RtcSignal["candidate"] });
     connection.onconnectionstatechange = () => {
       if (!this.#closed) options.state(connection.connectionState);
     };
@@ -87,6 +89,8 @@ export class Negotiation {
 
   /** Looks for a new network path under the connection. */
   restartIce(): void {
+    // The credentials of a TURN server may have been renewed.
+    this.#connection.setConfiguration?.(this.#options.config());
     this.#connection.restartIce?.();
   }
 
@@ -137,11 +141,10 @@ export class Negotiation {
     const connection = this.#connection;
     // Without an argument it describes what the state calls for when its turn
     // comes. npm's wrtc, like browsers before 2020, must be given one.
-    if (connection.setLocalDescription.length === 0) {
-      await connection.setLocalDescription();
-    } else {
-      await connection.setLocalDescription(await connection[create]());
-    }
+    const described = connection.setLocalDescription.length === 0
+      ? undefined
+      : await connection[create]();
+    await connection.setLocalDescription(described);
     const description = connection.localDescription;
     if (description) {
       const { type, sdp } = description;
@@ -158,12 +161,7 @@ export class Negotiation {
   #onOpen(): void {
     const most = this.#connection.sctp?.maxMessageSize ?? MAX_PACKET_BYTES;
     if (most < MAX_PACKET_BYTES) {
-      this.#fail(
-        new RangeError(
-          `The data channel takes messages of ${most} bytes, not ` +
-            `${MAX_PACKET_BYTES}`,
-        ),
-      );
+      this.#fail(`it takes ${most} bytes of ${MAX_PACKET_BYTES}`);
     } else if (!this.#closed) {
       this.#options.open(this.#channel);
     }
@@ -172,11 +170,4 @@ export class Negotiation {
   #fail(cause: unknown): void {
     if (!this.#closed) this.#options.fail(cause);
   }
-}
-
-function toJson(candidate: unknown): Record<string, unknown> | null {
-  const { toJSON } = (candidate ?? {}) as { toJSON?: unknown };
-  return typeof toJSON === "function"
-    ? toJSON.call(candidate)
-    : candidate as Record<string, unknown> | null;
 }

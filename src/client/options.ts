@@ -235,8 +235,7 @@ function notAnAddress(
   options?: ErrorOptions,
 ): TypeError {
   return new TypeError(
-    `Cannot use "${url}" as "url": it must be the http(s) or ws(s) address ` +
-      `of a server`,
+    `Cannot use "${url}" as "url": it must be an http(s) or ws(s) address`,
     options,
   );
 }
@@ -248,7 +247,8 @@ const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
 export function randomCode(runtime: Runtime): string {
   const characters = Array.from(
     runtime.randomBytes(16),
-    (byte) => ALPHABET[byte & 31],
+    (byte, index) =>
+      (index && index % 4 === 0 ? "-" : "") + ALPHABET[byte & 31],
   );
-  return characters.join("").replace(/(?!^)(?=(.{4})+$)/g, "-");
+  return characters.join("");
 }

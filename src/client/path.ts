@@ -25,7 +25,8 @@ export type PathKind = "relay" | "direct" | null;
  * A data channel that acknowledges nothing for this long, in milliseconds, is
  * taken for dead: WebRTC's own timers take 5 to 30 seconds to say so. On a
  * healthy one under load SCTP's own retransmission is silent for 400 to 500 ms
- * often enough (measured in Chromium 156).
+ * often enough (measured in Chromium 156). Half-way it is asked for a sign of
+ * life: a program that reads slowly acknowledges late, but answers.
  */
 const SILENCE_MS = 800;
 /** How often a silent data channel is asked for a sign of life. */
@@ -52,13 +53,15 @@ export class Path {
   #direct: DataChannel | null = null;
   /** The data channel is open but has gone silent. */
   #directSilent = false;
+  /** When it last answered. */
+  #answeredAt = 0;
   #kind: PathKind = null;
   #flushing = false;
   /** What the last packet to acknowledge came on. */
   #ackVia: Transport | null = null;
   #closed = false;
   #ackTimer: Cancel | null = null;
-  #silenceTimer: Cancel | null = null;
+  #watchTimer: Cancel | null = null;
 
   /** Carries nothing until a transport is given. */
   constructor(session: Session, runtime: Runtime, handlers: PathHandlers) {
@@ -87,7 +90,7 @@ export class Path {
     this.#direct = direct;
     // What was being watched, or asked, is the channel before.
     this.#trustDirect();
-    direct.onpong = () => this.#directAlive();
+    direct.onpong = () => this.#directAnswers();
     this.#listen(direct);
     this.#choose();
   }
@@ -110,6 +113,13 @@ export class Path {
     });
   }
 
+  /** Takes no messages out of the session for now, or again. */
+  pause(paused: boolean): void {
+    if (paused) this.#session.pause();
+    else {this.#take(() =>
+        this.#session.resume(), this.#ackVia ?? this.#current);}
+  }
+
   /** Acknowledges at once what has arrived, on every transport that lives. */
   acknowledgeNow(): void {
     this.#toAll(this.#session.ackPacket());
@@ -128,7 +138,7 @@ export class Path {
     this.#relay = this.#direct = null;
     this.#kind = null;
     this.#ackTimer?.();
-    this.#silenceTimer?.();
+    this.#watchTimer?.();
   }
 
   get #current(): Transport | null {
@@ -140,7 +150,11 @@ export class Path {
 
   #listen(transport: Transport): void {
     transport.open({
-      packet: (packet) => this.#receive(packet, transport),
+      packet: (packet) =>
+        this.#take(
+          () => this.#session.receive(packet, this.#runtime.now(), transport),
+          transport,
+        ),
       drain: () => this.#pump(),
       close: () => {
         if (transport === this.#relay) this.setRelay(null);
@@ -181,14 +195,15 @@ export class Path {
       if (!packet) break;
       transport.send(packet);
     }
-    if (transport === this.#direct) this.#watchSilence();
+    if (transport === this.#direct) this.#watch();
   }
 
-  #receive(packet: Uint8Array, transport: Transport): void {
+  /** Has the session take in what came on a transport. */
+  #take(taking: () => void, transport: Transport | null): void {
     const session = this.#session;
     const before = session.bufferedBytes;
     try {
-      session.receive(packet, this.#runtime.now(), transport);
+      taking();
     } catch (error) {
       if (!this.#closed) this.#handlers.failed(error);
       return;
@@ -223,39 +238,35 @@ export class Path {
     this.#direct?.send(packet);
   }
 
-  #watchSilence(): void {
-    if (this.#silenceTimer || !this.#direct || this.#directSilent) return;
-    const since = this.#session.waitingSince(this.#direct);
-    // Without a relay there is nowhere else to send; a new one looks again.
-    if (since === undefined || !this.#relay) return;
-    const now = this.#runtime.now();
-    if (now - since >= SILENCE_MS) this.#directGoneSilent(this.#direct);
+  /** Watches over the data channel, and asks a silent one again and again. */
+  #watch(): void {
+    const direct = this.#direct;
+    if (this.#watchTimer || !direct) return;
+    let delayMs = PING_INTERVAL_MS;
+    if (this.#directSilent) direct.ping();
     else {
-      const delayMs = Math.ceil(since + SILENCE_MS - now);
-      this.#silenceTimer = afterAwake(this.#runtime, delayMs, () => {
-        this.#silenceTimer = null;
-        this.#watchSilence();
-      });
+      const since = this.#session.waitingSince(direct);
+      // Without a relay there is nowhere else to send; a new one looks again.
+      if (since === undefined || !this.#relay) return;
+      const quietMs = this.#runtime.now() - Math.max(since, this.#answeredAt);
+      const half = quietMs < SILENCE_MS / 2;
+      if (!half) direct.ping();
+      if (quietMs >= SILENCE_MS) {
+        this.#directSilent = true;
+        this.#session.carrierLost(direct);
+        this.#choose();
+      } else {delayMs = Math.ceil(
+          (half ? SILENCE_MS / 2 : SILENCE_MS) - quietMs,
+        );}
     }
-  }
-
-  #directGoneSilent(direct: DataChannel): void {
-    this.#directSilent = true;
-    this.#session.carrierLost(direct);
-    this.#choose();
-    this.#pingDirect(direct);
-  }
-
-  #pingDirect(direct: DataChannel): void {
-    if (this.#direct !== direct || !this.#directSilent) return;
-    direct.ping();
-    this.#silenceTimer = this.#runtime.after(PING_INTERVAL_MS, () => {
-      this.#silenceTimer = null;
-      this.#pingDirect(direct);
+    this.#watchTimer = afterAwake(this.#runtime, delayMs, () => {
+      this.#watchTimer = null;
+      this.#watch();
     });
   }
 
-  #directAlive(): void {
+  #directAnswers(): void {
+    this.#answeredAt = this.#runtime.now();
     if (!this.#directSilent) return;
     this.#trustDirect();
     this.#choose();
@@ -263,7 +274,7 @@ export class Path {
 
   #trustDirect(): void {
     this.#directSilent = false;
-    this.#silenceTimer?.();
-    this.#silenceTimer = null;
+    this.#watchTimer?.();
+    this.#watchTimer = null;
   }
 }

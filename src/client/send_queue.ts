@@ -43,6 +43,7 @@ export class SendQueue {
   // A Blob is read asynchronously: it and what comes after it wait here.
   readonly #waiting: (Blob | EncodedMessage)[] = [];
   #waitingBytes = 0;
+  #accepted = 0;
   #needsDrain = false;
   #onceEmpty: (() => void) | null = null;
 
@@ -65,6 +66,16 @@ export class SendQueue {
   /** Messages accepted and not yet acknowledged by the other peer. */
   get unacknowledged(): number {
     return this.#waiting.length + this.#session.unacknowledged;
+  }
+
+  /** Messages accepted so far that the other peer has acknowledged. */
+  get acknowledged(): number {
+    return this.#accepted - this.unacknowledged;
+  }
+
+  /** Whether no more than the high-water mark waits. */
+  get hasRoom(): boolean {
+    return this.bufferedBytes <= this.#limits.highWaterMark;
   }
 
   /** Learns what the other peer takes. */
@@ -90,9 +101,9 @@ export class SendQueue {
     } else {
       this.#sendEncoded(encodeMessage(data));
     }
-    const go = this.bufferedBytes <= this.#limits.highWaterMark;
-    if (!go) this.#needsDrain = true;
-    return go;
+    this.#accepted++;
+    if (!this.hasRoom) this.#needsDrain = true;
+    return this.hasRoom;
   }
 
   /** Calls back once when everything accepted is with the session. */
@@ -163,8 +174,8 @@ export class SendQueue {
           this.#handlers.unreadable(
             new SocketPeerError(
               "MESSAGE_UNREADABLE",
-              `Cannot send a Blob of ${first.size} bytes as it could not be ` +
-                `read: what was sent after it follows without it`,
+              `Cannot read a Blob of ${first.size} bytes: what was sent after ` +
+                `it follows without it`,
               { cause },
             ),
           );

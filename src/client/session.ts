@@ -73,7 +73,8 @@ export class Session {
   readonly #handlers: SessionHandlers;
   readonly #maxMessageBytes: number;
 
-  // Sending. A packet moves from #open to #queued to #inFlight.
+  // Sending. A packet moves from #open to #queued to #inFlight, and is counted
+  // in #queuedBytes until it is acknowledged.
   #open: Uint8Array | null = null;
   #openBytes = PACKET_HEADER_BYTES;
   #openMessages = 0;
@@ -83,7 +84,7 @@ export class Session {
   #inFlight: Segment[] = [];
   #resend: Segment[] = [];
   #inFlightBytes = 0;
-  #heldBytes = 0;
+  #queuedBytes = 0;
   #unacknowledged = 0;
   #lastSent = 0;
   #acknowledged = 0;
@@ -91,8 +92,11 @@ export class Session {
 
   // Receiving.
   #received = 0;
-  readonly #early = new Map<number, Uint8Array>();
-  #earlyBytes = 0;
+  /** Packets before their turn, by the number that they wait for. */
+  readonly #held = new Map<number, Uint8Array>();
+  #heldBytes = 0;
+  #paused = false;
+  #delivering = false;
   #assembly: Assembly | null = null;
   #bytesToAck = 0;
   #remoteEnded = false;
@@ -107,7 +111,7 @@ export class Session {
 
   /** Bytes that the other peer has not acknowledged, sent or not. */
   get bufferedBytes(): number {
-    return this.#heldBytes + this.#openBytes - PACKET_HEADER_BYTES;
+    return this.#queuedBytes + this.#openBytes - PACKET_HEADER_BYTES;
   }
 
   /** Messages that the other peer has not acknowledged. */
@@ -118,11 +122,6 @@ export class Session {
   /** The last frame of the other peer that has arrived; 0 for none. */
   get received(): number {
     return this.#received;
-  }
-
-  /** Whether everything queued has been acknowledged. */
-  get idle(): boolean {
-    return this.bufferedBytes === 0;
   }
 
   /** Whether the other peer has sent anything that was not acknowledged. */
@@ -213,7 +212,7 @@ export class Session {
   abortPacket(): Uint8Array {
     const packet = new Uint8Array(PACKET_HEADER_BYTES);
     this.#writeAck(packet);
-    writeUint48(packet, ACK_PACKET_BYTES, ABORT);
+    // Its `first` stays ABORT, which is 0.
     return packet;
   }
 
@@ -244,8 +243,8 @@ export class Session {
   acknowledge(sequence: number, now: number, carrier?: unknown): void {
     if (sequence > this.#lastSent) {
       throw new ProtocolError(
-        `Cannot take an acknowledgement of frame ${sequence}: ` +
-          `${this.#lastSent} frames were sent`,
+        `Cannot take an acknowledgement of frame ${sequence} of ` +
+          `${this.#lastSent}`,
       );
     }
     if (sequence <= this.#acknowledged) return;
@@ -257,7 +256,7 @@ export class Session {
       // Only an answer by the same way shows that this way works.
       if (segment.carrier === carrier) this.#progressAt = now;
       this.#inFlightBytes -= segment.packet.length;
-      this.#heldBytes -= segment.packet.length;
+      this.#queuedBytes -= segment.packet.length;
       this.#unacknowledged -= segment.messages;
     }
     this.#inFlight.splice(0, count);
@@ -281,24 +280,37 @@ export class Session {
       this.#handlers.ended(true);
       return;
     }
-    // A duplicate counts too: its sender has missed the acknowledgement.
+    if (first > this.#received + 1 && !this.#deaf) this.#hold(packet);
+    else if (this.#deliver(packet)) this.#deliverHeld();
+    // A duplicate counts too: its sender has missed the acknowledgement. Not
+    // before it was delivered, as a listener's doing may acknowledge half.
     this.#bytesToAck += packet.length;
-    if (first > this.#received + 1 && !this.#deaf) {
-      this.#holdEarly(packet, first);
-      return;
-    }
-    this.#deliver(packet, first);
-    for (let next; (next = this.#early.get(this.#received + 1));) {
-      this.#early.delete(this.#received + 1);
-      this.#earlyBytes -= next.length;
-      this.#deliver(next, this.#received + 1);
-    }
+  }
+
+  /**
+   * Reports no more messages for now. What comes is held unacknowledged, so
+   * that the other peer stops at the end of its window.
+   */
+  pause(): void {
+    this.#paused = true;
+  }
+
+  /**
+   * Reports messages again, those that were held first.
+   *
+   * @throws {SocketPeerError} As {@linkcode Session.receive}.
+   */
+  resume(): void {
+    this.#paused = false;
+    // A listener that calls this must not be given the next message before
+    // the others have this one.
+    if (!this.#delivering) this.#deliverHeld();
   }
 
   /** Reports nothing more, even in the middle of a packet. */
   close(): void {
     this.#closed = true;
-    this.#early.clear();
+    this.#held.clear();
     this.#assembly = null;
   }
 
@@ -334,7 +346,7 @@ export class Session {
       carrier: null,
       sentAt: 0,
     });
-    this.#heldBytes += packet.length;
+    this.#queuedBytes += packet.length;
     this.#openBytes = PACKET_HEADER_BYTES;
     this.#openMessages = 0;
     this.#openFirst = this.#nextSequence;
@@ -352,31 +364,53 @@ export class Session {
     this.#bytesToAck = 0;
   }
 
-  #holdEarly(packet: Uint8Array, first: number): void {
-    if (this.#early.has(first)) return;
+  /** Keeps a packet that cannot be delivered yet. */
+  #hold(packet: Uint8Array): void {
+    const first = readUint48(packet, ACK_PACKET_BYTES);
+    // Some of it may have been delivered before a pause.
+    const next = Math.max(first, this.#received + 1);
+    if (this.#held.has(next)) return;
     // An honest sender has no more than its window in flight, and a frame
     // takes three bytes at least.
-    this.#earlyBytes += packet.length;
+    this.#heldBytes += packet.length;
     if (
-      this.#earlyBytes > WINDOW_BYTES || first - this.#received > WINDOW_BYTES
+      this.#heldBytes > WINDOW_BYTES || first - this.#received > WINDOW_BYTES
     ) {
       throw new ProtocolError(
-        `Cannot hold frame ${first} as only ${this.#received} were received ` +
-          `and more than the window of ${WINDOW_BYTES} bytes waits`,
+        `Cannot hold frame ${first} after frame ${this.#received}: more than ` +
+          `${WINDOW_BYTES} bytes wait`,
       );
     }
-    this.#early.set(first, packet);
+    this.#held.set(next, packet);
   }
 
-  #deliver(packet: Uint8Array, first: number): void {
-    let sequence = first;
+  #deliverHeld(): void {
+    for (let next; (next = this.#held.get(this.#received + 1));) {
+      this.#held.delete(this.#received + 1);
+      this.#heldBytes -= next.length;
+      const whole = this.#deliver(next);
+      this.#bytesToAck += next.length;
+      if (!whole) break;
+    }
+  }
+
+  /** Reports what a packet adds, and whether to go on. */
+  #deliver(packet: Uint8Array): boolean {
+    this.#delivering = true;
+    let sequence = readUint48(packet, ACK_PACKET_BYTES);
     for (const frame of readFrames(packet)) {
       const duplicate = sequence++ <= this.#received;
       if (duplicate || this.#remoteEnded || this.#closed) continue;
-      if (this.#deaf && frame.kind !== FrameKind.END) continue;
-      if (!this.#deaf) this.#received++;
+      if (this.#deaf) {
+        if (frame.kind !== FrameKind.END) continue;
+      } else if (this.#paused) {
+        this.#hold(packet);
+        break;
+      } else this.#received++;
       this.#accept(frame);
     }
+    this.#delivering = false;
+    return !this.#paused;
   }
 
   #accept({ kind, more, payload }: Frame): void {

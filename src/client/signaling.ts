@@ -1,7 +1,7 @@
 /**
  * The WebSocket to the server: dials it, pairs, answers heartbeats, and dials
- * again when told to. It carries control messages; packets on the same socket
- * belong to the relay transport.
+ * again when told to. Packets on the same socket are handed to and from the
+ * relay transport.
  *
  * @module
  */
@@ -42,7 +42,9 @@ export interface SignalingOptions {
   /** Base of the backoff. */
   readonly reconnectDelayMs: number;
   /** A message from the server, or through it from the other peer. */
-  message(message: ControlMessage, socket: WebSocketLike): void;
+  message(message: ControlMessage): void;
+  /** A packet of the other peer. */
+  packet(packet: Uint8Array): void;
   /** Something that is not a control message arrived; it was dropped. */
   malformed(error: SocketPeerError): void;
   /** The connection, or the attempt, is over. */
@@ -62,9 +64,11 @@ export class Signaling {
   #dialing = false;
   #accepted = false;
   #heardAt = 0;
-  #deadline: Cancel | null = null;
-  #heartbeat: Cancel | null = null;
-  #redial: Cancel | null = null;
+  /** How long the server has asked to wait, in milliseconds. */
+  #retryMs: string | undefined;
+  #deadline?: Cancel;
+  #heartbeat?: Cancel;
+  #redial?: Cancel;
 
   /** Dials when told to. */
   constructor(options: SignalingOptions) {
@@ -99,7 +103,7 @@ export class Signaling {
     try {
       socket = await openSocket();
       // npm's ws throws where nobody listens.
-      socket.addEventListener("error", ignore);
+      socket.onerror = ignore;
     } catch (cause) {
       if (dial === this.#dials) this.#end(0, String(cause), { cause });
       return;
@@ -110,11 +114,11 @@ export class Signaling {
     }
     this.#socket = socket;
     socket.binaryType = "arraybuffer";
-    socket.addEventListener("message", this.#onMessage);
-    socket.addEventListener("close", this.#onClose);
+    socket.onopen = this.#pair;
+    socket.onmessage = this.#onMessage;
+    socket.onclose = this.#onClose;
     if (socket.readyState === 1) this.#pair();
     else if (socket.readyState > 1) this.#onClose({ code: 0, reason: "" });
-    else socket.addEventListener("open", this.#pair);
   }
 
   /** Gives up the present attempt, and dials after the backoff's delay. */
@@ -124,12 +128,18 @@ export class Signaling {
     this.#drop();
     const random = runtime.random();
     const delayMs = backoffDelay(this.#attempt++, reconnectDelayMs, random);
-    this.#redial = runtime.after(delayMs, () => this.dial());
+    const waitMs = Number(this.#retryMs ?? delayMs);
+    this.#redial = runtime.after(waitMs, () => this.dial());
   }
 
   /** Sends a control message, if the server has accepted this peer. */
   send(message: ControlMessage): void {
     if (this.#accepted) this.#socket?.send(encodeControl(message));
+  }
+
+  /** Sends a packet, if the socket is open. */
+  sendPacket(packet: Uint8Array): void {
+    if (this.#socket?.readyState === 1) this.#socket.send(packet);
   }
 
   /** Closes the socket, telling the server that the conversation is over. */
@@ -145,6 +155,7 @@ export class Signaling {
 
   readonly #onMessage = ({ data }: { data: unknown }): void => {
     this.#heardAt = this.#options.runtime.now();
+    if (data instanceof ArrayBuffer) this.#options.packet(new Uint8Array(data));
     if (typeof data !== "string") return;
     let message: ControlMessage;
     try {
@@ -165,7 +176,7 @@ export class Signaling {
       this.#attempt = 0;
       this.#deadline?.();
     }
-    this.#options.message(message, this.#socket!);
+    this.#options.message(message);
   };
 
   readonly #onClose = (
@@ -184,13 +195,13 @@ export class Signaling {
     options?: ErrorOptions,
   ): void {
     const accepted = this.#accepted;
+    this.#retryMs = /retry in (\d{1,5}) ms/.exec(why)?.[1];
     this.#drop();
     this.#dials++;
     const { code, retryable } = closeRule(closeCode ?? 0);
     const error = new SocketPeerError(
       code,
-      `Cannot ${accepted ? "stay connected" : "connect"} to the server as ` +
-        `${why} (close code ${closeCode ?? "none"})`,
+      `Cannot reach the server as ${why} (close code ${closeCode ?? "none"})`,
       options,
     );
     this.#options.ended({ closeCode, error, accepted, retryable });
@@ -218,9 +229,7 @@ export class Signaling {
     this.#heartbeat?.();
     this.#redial?.();
     if (!socket) return;
-    socket.removeEventListener("open", this.#pair);
-    socket.removeEventListener("message", this.#onMessage);
-    socket.removeEventListener("close", this.#onClose);
+    socket.onopen = socket.onmessage = socket.onclose = null;
     if (socket.readyState < 2) socket.close(code);
   }
 }

@@ -5,7 +5,7 @@
  */
 
 import { PeerClosedError } from "../errors.ts";
-import type { JsonValue } from "../protocol/message.ts";
+import type { JsonValue, Message } from "../protocol/message.ts";
 import { type Cancel, type Runtime, systemRuntime } from "../runtime.ts";
 import { Conversation } from "./conversation.ts";
 import { Emitter } from "./emitter.ts";
@@ -16,6 +16,7 @@ import {
   type SocketPeerOptions,
 } from "./options.ts";
 import type { PathKind } from "./path.ts";
+import { readableOf, writableOf } from "./streams.ts";
 
 /** What `send()` takes: text, bytes, or any other JSON value. */
 export type Sendable =
@@ -51,7 +52,9 @@ export class SocketPeer extends Emitter<SocketPeerEvents> {
   /** A closed conversation that lingers until its messages are delivered. */
   #lingering: Conversation | null = null;
   #closed = false;
-  #unwatchPage: Cancel | null = null;
+  #readable: ReadableStream<Message> | null = null;
+  #writable: WritableStream<unknown> | null = null;
+  #unwatchPage?: Cancel;
 
   /**
    * Creates a peer, which connects by itself unless `autoconnect` is `false`.
@@ -134,6 +137,55 @@ export class SocketPeer extends Emitter<SocketPeerEvents> {
   }
 
   /**
+   * Waits until the other peer has acknowledged everything sent so far: its
+   * program was given it.
+   *
+   * @throws {ConversationEndedError} If the conversation ends first; it says
+   * how many messages were not acknowledged.
+   */
+  flush(): Promise<void> {
+    return this.#conversation.flush();
+  }
+
+  /**
+   * Waits until `send()` would return `true`.
+   *
+   * @example Send no faster than the other peer takes
+   * ```ts ignore
+   * for (const chunk of chunks) {
+   *   if (!peer.send(chunk)) await peer.drained();
+   * }
+   * ```
+   *
+   * @throws {ConversationEndedError} If the conversation ends first.
+   */
+  drained(): Promise<void> {
+    return this.#conversation.drained();
+  }
+
+  /**
+   * The messages of this conversation as a stream, from now on. While its
+   * reader is behind, no more is taken in, by `data` listeners neither, and
+   * the other peer's `send()` is held up: read it or cancel it. It closes when
+   * either side has closed, and breaks where the conversation ends otherwise.
+   */
+  get readable(): ReadableStream<Message> {
+    return this.#readable ??= readableOf(
+      this,
+      (paused) => this.#conversation.pause(paused),
+    );
+  }
+
+  /**
+   * A stream whose chunks are sent in this conversation, no faster than the
+   * other peer takes them. To close it delivers everything and then closes
+   * the peer; to abort it destroys the peer.
+   */
+  get writable(): WritableStream<unknown> {
+    return this.#writable ??= writableOf(this);
+  }
+
+  /**
    * Ends the conversation, or the wait for one. What was sent is delivered
    * first, for at most 5 seconds; then `close` is emitted.
    */
@@ -178,6 +230,8 @@ export class SocketPeer extends Emitter<SocketPeerEvents> {
         this.#closed = true;
       }
     }
+    // The next conversation has streams of its own.
+    this.#readable = this.#writable = null;
     this.#dispatch("close", info);
     // Unless a listener closed it, or `connect()` was not called again.
     if (!this.#closed) this.connect();

@@ -6,7 +6,7 @@
  */
 
 import { SocketPeerError } from "../errors.ts";
-import type { ControlMessage, RtcSignal } from "../protocol/control.ts";
+import type { ControlMessage } from "../protocol/control.ts";
 import type {
   Cancel,
   DataChannelLike,
@@ -30,7 +30,8 @@ const GREETING_INTERVAL_MS = 500;
 export interface UpgraderOptions {
   readonly runtime: Runtime;
   readonly webrtc: WebRtc;
-  readonly config: RtcConfiguration | undefined;
+  /** The settings of a connection, as they are now. */
+  config(): RtcConfiguration;
   /** Whether this side yields where two offers cross. */
   readonly polite: boolean;
   /** Takes a message to the other peer. */
@@ -55,8 +56,8 @@ export class Upgrader {
   #signalingReady = false;
   #initiator = false;
   #closed = false;
-  #deadline: Cancel | null = null;
-  #retry: Cancel | null = null;
+  #deadline?: Cancel;
+  #retry?: Cancel;
 
   /** Waits for {@linkcode Upgrader.signalingReady}. */
   constructor(options: UpgraderOptions) {
@@ -89,7 +90,15 @@ export class Upgrader {
       const stale = message.data.generation < this.#generation;
       if (this.#initiator && !stale) this.#start(this.#generation + 1);
     } else if (message.type === "rtc.signal") {
-      this.#receiveSignal(message.data);
+      const { generation, description } = message.data;
+      if (generation < this.#generation) return;
+      if (generation > this.#generation) {
+        // Only an offer can begin a connection; a candidate that comes without
+        // one belongs to an offer that was lost.
+        if (description?.type !== "offer") return;
+        this.#start(generation, true);
+      }
+      this.#negotiation?.receive(message.data);
     }
   }
 
@@ -104,17 +113,6 @@ export class Upgrader {
     this.#closed = true;
     this.#discard();
     this.#retry?.();
-  }
-
-  #receiveSignal(signal: RtcSignal): void {
-    if (signal.generation < this.#generation) return;
-    if (signal.generation > this.#generation) {
-      // Only an offer can begin a connection; a candidate that comes without
-      // one belongs to an offer that was lost.
-      if (signal.description?.type !== "offer") return;
-      this.#start(signal.generation, true);
-    }
-    this.#negotiation?.receive(signal);
   }
 
   /** Makes the initiator offer, whichever side notices that it should. */
@@ -132,19 +130,16 @@ export class Upgrader {
     this.#discard();
     this.#retry?.();
     this.#generation = generation;
-    const { webrtc, config, polite, runtime } = this.#options;
     this.#options.attempt();
     if (this.#closed) return;
-    this.#deadline = runtime.after(
+    this.#deadline = this.#options.runtime.after(
       UPGRADE_TIMEOUT_MS,
       () =>
         this.#fail(`no data channel opened within ${UPGRADE_TIMEOUT_MS} ms`),
     );
     try {
       this.#negotiation = new Negotiation({
-        webrtc,
-        config,
-        polite,
+        ...this.#options,
         answer,
         generation,
         signal: (data) => this.#options.signal({ type: "rtc.signal", data }),
@@ -177,18 +172,13 @@ export class Upgrader {
     if (state === "connected") {
       if (this.#channel) this.#deadline?.();
     } else if (state === "failed") {
-      if (!this.#channel) this.#fail("no network path was found");
-      else this.#restartIce();
+      const fail = () => this.#fail("no network path was found");
+      this.#deadline?.();
+      if (this.#channel) {
+        this.#deadline = this.#options.runtime.after(UPGRADE_TIMEOUT_MS, fail);
+        this.#negotiation?.restartIce();
+      } else fail();
     }
-  }
-
-  #restartIce(): void {
-    this.#deadline?.();
-    this.#deadline = this.#options.runtime.after(
-      UPGRADE_TIMEOUT_MS,
-      () => this.#fail("no network path was found again"),
-    );
-    this.#negotiation?.restartIce();
   }
 
   #fail(why: string, options?: ErrorOptions): void {

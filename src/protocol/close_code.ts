@@ -26,6 +26,12 @@ export const PEER_LEFT = 4007;
 export const ENDED_BY_SERVER = 4008;
 /** A socket does not read what it is sent, or has gone silent. */
 export const UNRESPONSIVE = 4009;
+/** Too many control messages, or attempts to pair, in too short a time. */
+export const RATE_LIMITED = 4010;
+/** RFC 6455: the server, or the page, goes away. */
+export const GOING_AWAY = 1001;
+/** The server restarts (IANA's registry of close codes): dial another. */
+export const SERVICE_RESTART = 1012;
 
 /** What a close code means to a client. */
 export interface CloseRule {
@@ -48,6 +54,7 @@ const RULES: Readonly<Record<number, CloseRule>> = {
   [PEER_LEFT]: { code: "SERVER_CLOSED", retryable: false },
   [ENDED_BY_SERVER]: { code: "SERVER_CLOSED", retryable: false },
   [UNRESPONSIVE]: { code: "SERVER_CLOSED", retryable: true },
+  [RATE_LIMITED]: { code: "SERVER_CLOSED", retryable: true },
 };
 
 /**

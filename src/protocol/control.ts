@@ -72,10 +72,22 @@ export type ControlMessage =
     readonly type: "peer.found";
     readonly data: {
       readonly initiator: boolean;
-      readonly id: string;
-      readonly hello: Hello;
+      /** Missing, like `hello`, where the other peer speaks version 1. */
+      readonly id?: string;
+      readonly hello?: Hello;
+      /** STUN and TURN servers to use from now on, for WebRTC to read. */
+      readonly iceServers?: readonly object[];
     };
   }
+  /** Server: use these STUN and TURN servers from now on. */
+  | {
+    readonly type: "ice.servers";
+    readonly data: { readonly iceServers: readonly object[] };
+  }
+  /** Client: my messages leave on the data channel from now on. */
+  | { readonly type: "upgrade" }
+  /** Peer to peer, in version 1: a message. */
+  | { readonly type: "data"; readonly data: unknown }
   /** Server: the other peer's socket broke; it may come back. */
   | { readonly type: "peer.lost" }
   /** Server: are you there? The next one comes within `interval` ms. */
@@ -98,87 +110,119 @@ export function encodeControl(message: ControlMessage): string {
 /** Says what a value is not, or nothing where it is. */
 export type Check = (value: unknown) => string | undefined;
 
-const flag: Check = (value) =>
-  typeof value === "boolean" ? undefined : "true or false";
+/**
+ * What a value must be, in words; a number is the most characters of a text.
+ * The fields of an object may be missing where their name ends in `?`, and
+ * there may be others: a later version may say more.
+ */
+export type Schema =
+  | typeof FLAG
+  | typeof COUNT
+  | typeof LIST
+  | number
+  | { readonly [field: string]: Schema }
+  | Check;
 
-const count: Check = (value) =>
-  Number.isSafeInteger(value) && value as number >= 0
-    ? undefined
-    : "a whole number from 0";
+const FLAG = "true or false";
+const COUNT = "a whole number from 0";
+const LIST = "an array";
 
-const text = (maxLength: number): Check => (value) =>
-  typeof value === "string" && value !== "" && value.length <= maxLength
-    ? undefined
-    : `a string of 1 to ${maxLength} characters`;
+const anything: Check = () => undefined;
 
-/** An object with these fields, and any others: a later version may say more. */
-const object = (fields: Readonly<Record<string, Check>>): Check => (value) => {
-  if (typeof value !== "object" || value === null) return "an object";
-  for (const [name, check] of Object.entries(fields)) {
-    // Values are never quoted: a pair code works like a password.
-    const wanted = check((value as Record<string, unknown>)[name]);
-    if (wanted) return `an object whose "${name}" is ${wanted}`;
+/** What a value should have been, or nothing where it is that. */
+function mismatch(value: unknown, schema: Schema): string | undefined {
+  if (typeof schema === "function") return schema(value);
+  if (typeof schema === "object") {
+    if (typeof value !== "object" || value === null) return "an object";
+    for (const [name, wanted] of Object.entries(schema)) {
+      const field = name.replace("?", "");
+      const found = (value as Record<string, unknown>)[field];
+      const missing = found === undefined && field !== name;
+      // Values are never quoted: a pair code works like a password.
+      const wrong = missing ? undefined : mismatch(found, wanted);
+      if (wrong) return `an object whose "${field}" is ${wrong}`;
+    }
+    return undefined;
   }
-};
+  if (typeof schema === "number") {
+    return typeof value === "string" && value && value.length <= schema
+      ? undefined
+      : `a string of 1 to ${schema} characters`;
+  }
+  const right = schema === LIST
+    ? Array.isArray(value)
+    : schema === COUNT
+    ? Number.isSafeInteger(value) && value as number >= 0
+    : typeof value === "boolean";
+  return right ? undefined : schema;
+}
 
-const optional = (check: Check): Check => (value) =>
-  value === undefined ? undefined : check(value);
-
-const name = text(MAX_ID_LENGTH);
-const nothing: Check = () => undefined;
-
-const hello = object({
-  received: count,
-  webrtc: flag,
-  relay: flag,
-  maxMessageBytes: count,
-});
-
-const rtcSignal: Check = (value) => {
-  const { description, candidate } = (value ?? {}) as Partial<RtcSignal>;
-  const fields: Record<string, Check> = { generation: count };
-  if (description !== undefined) {
-    fields.description = object({ type: name, sdp: text(MAX_CONTROL_BYTES) });
-  } else if (candidate !== null) fields.candidate = object({});
-  return object(fields)(value);
-};
+const hello = {
+  received: COUNT,
+  webrtc: FLAG,
+  relay: FLAG,
+  maxMessageBytes: COUNT,
+} as const;
 
 /** What the data of each type must be. */
-export type ControlChecks = Readonly<Record<string, Check>>;
+export type ControlSchemas = Readonly<Record<string, Schema>>;
 
-const betweenPeers: ControlChecks = {
-  "rtc.connect": object({ generation: count }),
-  "rtc.signal": rtcSignal,
+const betweenPeers: ControlSchemas = {
+  "rtc.connect": { generation: COUNT },
+  "rtc.signal": {
+    generation: COUNT,
+    "description?": { type: MAX_ID_LENGTH, sdp: MAX_CONTROL_BYTES },
+    // WebRTC reads it, and passes over what it can't.
+    "candidate?": anything,
+  },
 };
 
 /** The messages that a client gets. */
-export const FROM_SERVER: ControlChecks = {
+export const FROM_SERVER: ControlSchemas = {
   ...betweenPeers,
-  "peer.waiting": nothing,
-  "peer.found": object({ initiator: flag, id: name, hello }),
-  "peer.lost": nothing,
-  ping: object({ interval: count }),
-  error: object({ message: text(MAX_CONTROL_BYTES) }),
+  "peer.waiting": anything,
+  "peer.found": {
+    initiator: FLAG,
+    "id?": MAX_ID_LENGTH,
+    "hello?": hello,
+    "iceServers?": LIST,
+  },
+  "ice.servers": { iceServers: LIST },
+  data: anything,
+  "peer.lost": anything,
+  ping: { interval: COUNT },
+  error: { message: MAX_CONTROL_BYTES },
 };
 
-/** The messages that a server gets; a function, as clients have no use for it. */
-export const fromClient = (): ControlChecks => ({
-  ...betweenPeers,
-  pong: nothing,
-  pair: object({
-    code: text(MAX_PAIR_CODE_LENGTH),
-    version: (value) =>
+/**
+ * The messages that a server gets; a function, as clients have no use for it.
+ * A bare pair code, of version 1, may be any string here: the server says for
+ * itself how long one may be.
+ */
+export const fromClient = (): ControlSchemas => {
+  const name = MAX_ID_LENGTH;
+  const pair = {
+    code: MAX_PAIR_CODE_LENGTH,
+    version: (value: unknown) =>
       value === PROTOCOL_VERSION
         ? undefined
         : `${PROTOCOL_VERSION}, the only version spoken here`,
     id: name,
     key: name,
-    partner: optional(name),
-    leaves: optional(object({ id: name, key: name })),
-    resumeTimeout: count,
+    "partner?": name,
+    "leaves?": { id: name, key: name },
+    resumeTimeout: COUNT,
     hello,
-  }),
-});
+  } as const;
+  return {
+    ...betweenPeers,
+    pong: anything,
+    upgrade: anything,
+    data: anything,
+    pair: (value) =>
+      typeof value === "string" ? undefined : mismatch(value, pair),
+  };
+};
 
 /**
  * Reads a control message of the given types.
@@ -187,7 +231,7 @@ export const fromClient = (): ControlChecks => ({
  */
 export function parseControl(
   json: string,
-  checks: ControlChecks,
+  schemas: ControlSchemas,
 ): ControlMessage {
   let wanted = "JSON";
   // A UTF-16 unit is at least one byte, so this also bounds what is parsed.
@@ -197,9 +241,9 @@ export function parseControl(
     try {
       const message = JSON.parse(json);
       const type = message?.type;
-      const known = typeof type === "string" && Object.hasOwn(checks, type);
+      const known = typeof type === "string" && Object.hasOwn(schemas, type);
       const wrong = known
-        ? object({ data: checks[type] })(message)
+        ? mismatch(message, { data: schemas[type] })
         : `an object of a known "type"`;
       if (!wrong) return message;
       wanted = wrong;

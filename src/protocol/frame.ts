@@ -48,10 +48,11 @@ export interface Frame {
 
 /** Reads the unsigned big-endian number in the six bytes at `offset`. */
 export function readUint48(bytes: Uint8Array, offset: number): number {
-  const high = bytes[offset] * 0x100 + bytes[offset + 1];
-  const low = bytes[offset + 2] * 0x1000000 + (bytes[offset + 3] << 16) +
-    (bytes[offset + 4] << 8) + bytes[offset + 5];
-  return high * 0x100000000 + low;
+  let value = 0;
+  for (let index = 0; index < 6; index++) {
+    value = value * 0x100 + bytes[offset + index];
+  }
+  return value;
 }
 
 /** Writes `value` as an unsigned big-endian number of six bytes. */
@@ -60,13 +61,11 @@ export function writeUint48(
   offset: number,
   value: number,
 ): void {
-  const high = Math.floor(value / 0x100000000);
-  bytes[offset] = high >>> 8;
-  bytes[offset + 1] = high;
-  bytes[offset + 2] = value >>> 24;
-  bytes[offset + 3] = value >>> 16;
-  bytes[offset + 4] = value >>> 8;
-  bytes[offset + 5] = value;
+  for (let index = 5; index >= 0; index--) {
+    // The array takes the lowest eight bits.
+    bytes[offset + index] = value;
+    value = Math.floor(value / 0x100);
+  }
 }
 
 /** Writes the header of a frame whose payload stands after it. */
@@ -113,15 +112,10 @@ export function* readFrames(packet: Uint8Array): Generator<Frame> {
     const start = offset + FRAME_HEADER_BYTES;
     const end = start + (packet[offset + 1] << 8) + packet[offset + 2];
     // Out of range reads are undefined and make `end` NaN: not `<=`.
-    if (!(end <= packet.length)) {
+    if (!(end <= packet.length) || kind > FrameKind.END) {
       throw new ProtocolError(
-        `Cannot read the frame at byte ${offset}: it is cut short at ` +
-          `${packet.length}`,
-      );
-    }
-    if (kind > FrameKind.END) {
-      throw new ProtocolError(
-        `Cannot read the frame at byte ${offset}: its kind ${kind} is unknown`,
+        `Cannot read the frame at byte ${offset} of ${packet.length}: it is ` +
+          `cut short, or its kind ${kind} is unknown`,
       );
     }
     yield {

@@ -101,7 +101,7 @@ function toJson(data: unknown): string {
   try {
     text = JSON.stringify(data);
   } catch (cause) {
-    throw notSendable("this value, which JSON cannot carry", { cause });
+    throw notSendable("what JSON cannot carry", { cause });
   }
   if (text === undefined) throw notSendable(`a value of type ${typeof data}`);
   return text;
@@ -109,8 +109,8 @@ function toJson(data: unknown): string {
 
 function notSendable(what: string, options?: ErrorOptions): TypeError {
   return new TypeError(
-    `Cannot send ${what}: send a string, bytes (an ArrayBuffer, a view or a ` +
-      `Blob), or any other JSON value`,
+    `Cannot send ${what}: send text, bytes (an ArrayBuffer, a view or a ` +
+      `Blob) or JSON`,
     options,
   );
 }

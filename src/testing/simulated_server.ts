@@ -79,7 +79,7 @@ export class SimulatedServer implements Dialed {
         return socket.down.bytes;
       },
       send: (data) => {
-        if (open) socket.receive(data);
+        if (open) socket.receive(data as string | ArrayBuffer);
       },
       close: (code, reason) => {
         if (!open) return;

@@ -10,7 +10,7 @@ import type { Host } from "./host.ts";
 import type { Network } from "./network.ts";
 import { Wire } from "./wire.ts";
 
-type Listener = (event: unknown) => void;
+type Listener = ((event: never) => void) | null;
 
 /** What becomes of a dial when it reaches the server. */
 export interface Dialed {
@@ -22,6 +22,10 @@ export interface Dialed {
 export class SimulatedSocket implements WebSocketLike {
   readyState = 0;
   binaryType = "blob";
+  onopen: Listener = null;
+  onmessage: Listener = null;
+  onclose: Listener = null;
+  onerror: Listener = null;
   readonly host: Host;
   /** To the server. */
   readonly up: Wire;
@@ -30,7 +34,6 @@ export class SimulatedSocket implements WebSocketLike {
   /** The server's end, while it has one. */
   server: ServerSocketHandlers | null = null;
   readonly #network: Network;
-  readonly #listeners = new Map<string, Set<Listener>>();
 
   /** Dials. */
   constructor(network: Network, host: Host, server: Dialed) {
@@ -39,15 +42,6 @@ export class SimulatedSocket implements WebSocketLike {
     this.up = new Wire(network);
     this.down = new Wire(network);
     this.up.carry(() => server.dialed(this));
-  }
-
-  addEventListener(type: string, listener: (event: never) => void): void {
-    const listeners = this.#listeners.get(type) ?? new Set();
-    this.#listeners.set(type, listeners.add(listener as Listener));
-  }
-
-  removeEventListener(type: string, listener: (event: never) => void): void {
-    this.#listeners.get(type)?.delete(listener as Listener);
   }
 
   send(data: string | Uint8Array): void {
@@ -78,7 +72,7 @@ export class SimulatedSocket implements WebSocketLike {
       this.host.run(() => {
         if (this.readyState !== 0) return;
         this.readyState = 1;
-        this.#dispatch("open", {});
+        this.onopen?.({} as never);
       })
     );
   }
@@ -92,7 +86,7 @@ export class SimulatedSocket implements WebSocketLike {
       this.host.run(() => {
         if (this.readyState !== 1) return;
         this.#watch("in", copy);
-        this.#dispatch("message", { data: copy });
+        this.onmessage?.({ data: copy } as never);
       });
     this.down.carry(arrive, bytes, !isText);
   }
@@ -102,7 +96,7 @@ export class SimulatedSocket implements WebSocketLike {
     this.host.run(() => {
       if (this.readyState === 3) return;
       this.readyState = 3;
-      this.#dispatch("close", { code, reason });
+      this.onclose?.({ code, reason } as never);
     });
   }
 
@@ -121,11 +115,5 @@ export class SimulatedSocket implements WebSocketLike {
   #watch(direction: "out" | "in", data: string | ArrayBuffer): void {
     const { peer } = this.host;
     this.#network.watch({ peer, direction, via: "relay", data });
-  }
-
-  #dispatch(type: string, event: unknown): void {
-    for (const listener of [...this.#listeners.get(type) ?? []]) {
-      listener(event);
-    }
   }
 }

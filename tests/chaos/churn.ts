@@ -249,7 +249,7 @@ class Churn {
     if (action.do === "freeze") this.#simulation.freeze(peer, action.ms);
     else if (action.do === "faultOfOne") {
       strikeOne(this.#simulation, action.fault, peer);
-    } else if (!this.#simulation.isFrozen(peer)) {
+    } else if (action.do === "send" && !this.#simulation.isFrozen(peer)) {
       for (let count = 0; count < action.count; count++) {
         this.#send(instance, action.kind, action.bytes);
       }

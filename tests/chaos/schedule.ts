@@ -74,6 +74,7 @@ export type Action =
   | { do: "faultOfOne"; fault: FaultOfOne; peer: number }
   | { do: "freeze"; peer: number; ms: number }
   | { do: "latency"; ms: number }
+  | { do: "read"; peer: number; on: boolean }
   | { do: "move"; move: Move; peer: number };
 
 /** Something happens, and then time passes. */
@@ -204,6 +205,11 @@ function actions(story: Story): fc.Arbitrary<Action> {
     do: fc.constant("latency" as const),
     ms: fc.integer({ min: 0, max: 400 }),
   });
+  const read = fc.record({
+    do: fc.constant("read" as const),
+    peer,
+    on: fc.boolean(),
+  });
   const move = fc.record({
     do: fc.constant("move" as const),
     move: fc.constantFrom(...Object.keys(MOVES) as Move[]),
@@ -217,6 +223,7 @@ function actions(story: Story): fc.Arbitrary<Action> {
     [8, faultOfOne],
     [channelsOnly ? 0 : 4, freeze],
     [channelsOnly ? 0 : 2, latency],
+    [story === "steady" ? 4 : 0, read],
     [story === "churn" ? 12 : 0, move],
   );
 }
@@ -253,6 +260,10 @@ function say(action: Action): string {
       return `${nameOf(action.peer)} stands still for ${action.ms} ms`;
     case "latency":
       return `latency is ${action.ms} ms from now on`;
+    case "read":
+      return `${nameOf(action.peer)} ${
+        action.on ? "reads on" : "stops reading"
+      }`;
     case "move":
       return `${nameOf(action.peer)} ${MOVES[action.move]}`;
   }

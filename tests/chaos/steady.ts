@@ -39,6 +39,29 @@ interface Side {
   /** How many of the other's messages have come. */
   arrived: number;
   closes: number;
+  readonly reader: Reader;
+}
+
+/** Reads the stream of a peer, unless it is told to stop. */
+class Reader {
+  #on = true;
+  #goOn = () => {};
+
+  constructor({ readable }: SocketPeer) {
+    this.#read(readable.getReader());
+  }
+
+  set on(on: boolean) {
+    this.#on = on;
+    if (on) this.#goOn();
+  }
+
+  async #read(reader: ReadableStreamDefaultReader): Promise<void> {
+    for (let done = false; !done;) {
+      if (!this.#on) await new Promise<void>((go) => this.#goOn = go);
+      ({ done } = await reader.read());
+    }
+  }
 }
 
 /** Runs a schedule. */
@@ -52,8 +75,8 @@ export async function runSteady(schedule: Schedule): Promise<void> {
   /** What a listener found; what it throws would reach nobody. */
   const found: unknown[] = [];
 
-  const sides: Side[] = webrtc.map((has) => ({
-    peer: simulation.peer({
+  const sides: Side[] = webrtc.map((has) => {
+    const peer = simulation.peer({
       // Without either nobody could ever connect.
       webrtc: has || !socketFallback,
       socketFallback,
@@ -61,11 +84,10 @@ export async function runSteady(schedule: Schedule): Promise<void> {
       maxBufferedBytes: MAX_BUFFERED_BYTES,
       // Longer than any of these stories.
       resumeTimeout: 2_000_000_000,
-    }),
-    sent: [],
-    arrived: 0,
-    closes: 0,
-  }));
+    });
+    const reader = new Reader(peer);
+    return { peer, sent: [], arrived: 0, closes: 0, reader };
+  });
 
   const send = (index: number, kind: Sample["kind"], bytes: number) => {
     const { peer, sent } = sides[index];
@@ -137,6 +159,11 @@ export async function runSteady(schedule: Schedule): Promise<void> {
       case "freeze":
         simulation.freeze(sides[action.peer].peer, action.ms);
         break;
+      case "read": {
+        const { peer, reader } = sides[action.peer];
+        if (!simulation.isFrozen(peer)) reader.on = action.on;
+        break;
+      }
       case "latency":
         simulation.latency = action.ms;
         break;
@@ -168,6 +195,7 @@ export async function runSteady(schedule: Schedule): Promise<void> {
   }
 
   simulation.repair();
+  for (const { reader } of sides) reader.on = true;
   // A peer that closes without a socket can't give its place back.
   const done = () =>
     [...simulation.sockets].filter(isOpen).length === sides.length &&

@@ -3,7 +3,6 @@ import type { Transport } from "../../src/client/transports/transport.ts";
 import { DataChannel } from "../../src/client/transports/data_channel.ts";
 import { WebSocketRelay } from "../../src/client/transports/websocket_relay.ts";
 import { encodeControl } from "../../src/protocol/control.ts";
-import type { WebSocketLike } from "../../src/runtime.ts";
 import { startServer } from "./start_server.ts";
 
 /** Two transports, each the other's far end. */
@@ -20,9 +19,7 @@ export async function relayPair(): Promise<TransportPair> {
     new WebSocket(`${server.url.replace("http", "ws")}/socketpeer/`)
   );
   await Promise.all(sockets.map((socket, index) => join(socket, `${index}`)));
-  const [a, b] = sockets.map((socket) =>
-    new WebSocketRelay(socket as unknown as WebSocketLike)
-  );
+  const [a, b] = sockets.map(relayOver);
   return {
     ends: [a, b],
     cut: () => sockets.forEach((socket) => socket.close()),
@@ -30,6 +27,33 @@ export async function relayPair(): Promise<TransportPair> {
       const closed = sockets.map(closing);
       await server[Symbol.asyncDispose]();
       await Promise.all(closed);
+    },
+  };
+}
+
+/** What the signaling of a peer does with its socket. */
+function relayOver(socket: WebSocket): Transport {
+  const relay = new WebSocketRelay((packet) => {
+    if (socket.readyState === WebSocket.OPEN) {
+      socket.send(packet as Uint8Array<ArrayBuffer>);
+    }
+  });
+  let lost = () => {};
+  socket.onmessage = ({ data }) => {
+    if (typeof data !== "string") relay.receive(new Uint8Array(data));
+  };
+  socket.onclose = () => lost();
+  return {
+    kind: relay.kind,
+    congested: relay.congested,
+    send: relay.send,
+    open(handlers) {
+      lost = handlers.close;
+      relay.open(handlers);
+    },
+    close() {
+      lost = () => {};
+      relay.close();
     },
   };
 }

@@ -59,23 +59,8 @@ export class DataChannel implements Transport {
     this.#channel.onbufferedamountlow = () => this.#handlers?.drain();
   }
 
-  /** Sends a packet. */
-  send(packet: Uint8Array): void {
-    this.#send(packet);
-  }
-
-  /** Asks the other end for a sign of life. */
-  ping(): void {
-    this.#send(PING);
-  }
-
-  /** Closes the channel. */
-  close(): void {
-    this.#detach();
-    this.#channel.close();
-  }
-
-  #send(data: string | Uint8Array): void {
+  /** Sends a packet, or text of the transport's own. */
+  send(data: Uint8Array | string): void {
     if (this.#channel.readyState !== "open") return;
     try {
       this.#channel.send(data);
@@ -86,11 +71,22 @@ export class DataChannel implements Transport {
     }
   }
 
+  /** Asks the other end for a sign of life. */
+  ping(): void {
+    this.send(PING);
+  }
+
+  /** Closes the channel. */
+  close(): void {
+    this.#detach();
+    this.#channel.close();
+  }
+
   #onMessage(data: unknown): void {
     const ready = this.#ready;
     this.#ready = null;
     ready?.();
-    if (data === PING) this.#send(PONG);
+    if (data === PING) this.send(PONG);
     else if (data === PONG) this.onpong?.();
     else if (data instanceof ArrayBuffer) {
       this.#handlers?.packet(new Uint8Array(data));

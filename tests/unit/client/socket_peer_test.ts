@@ -711,3 +711,82 @@ Deno.test("SocketPeer whose place a late socket of its own has taken gets it bac
   assertEquals(ofA.args.close, undefined);
   assert(a.connected);
 });
+
+Deno.test("SocketPeer gives WebRTC the servers that the server names, at first and renewed, unless it has its own", async () => {
+  const configs: { iceServers?: unknown }[] = [];
+  const wrtc = {
+    RTCPeerConnection: class {
+      constructor(config: { iceServers?: unknown }) {
+        configs.push(config);
+        throw new Error("none here");
+      }
+    },
+  };
+  const own = [{ urls: "stun:own" }];
+  for (const rtcConfig of [undefined, { iceServers: own }]) {
+    const world = new Simulation();
+    const peer = world.peer({ wrtc, rtcConfig });
+    await world.clock.pass(SECOND);
+    const hello = {
+      received: 0,
+      webrtc: true,
+      relay: true,
+      maxMessageBytes: 9,
+    };
+    const inject = (type: string, data: unknown) =>
+      world.inject(peer, JSON.stringify({ type, data }));
+    const found = { initiator: true, id: "b", hello };
+    inject("peer.found", { ...found, iceServers: [{ urls: "turn:one" }] });
+    await world.clock.pass(10);
+    inject("ice.servers", { iceServers: [{ urls: "turn:two" }] });
+    await world.clock.pass(SECOND);
+    const seen = configs.splice(0).map(({ iceServers }) => iceServers);
+    assert(seen.length >= 2);
+    const [first, last] = [seen[0], seen.at(-1)];
+    assertEquals(first, rtcConfig ? own : [{ urls: "turn:one" }]);
+    assertEquals(last, rtcConfig ? own : [{ urls: "turn:two" }]);
+    peer.destroy();
+  }
+});
+
+Deno.test("SocketPeer tells the server that it is upgraded", async () => {
+  const world = new Simulation();
+  const reports: unknown[] = [];
+  world.ontraffic = ({ peer, direction, data }) => {
+    if (direction === "out" && data === `{"type":"upgrade"}`) {
+      reports.push(peer);
+    }
+  };
+  const [a, b] = [world.peer(), world.peer()];
+  await world.clock.pass(SECOND);
+  assertEquals(new Set(reports), new Set([a, b]));
+  assertEquals(reports.length, 2);
+});
+
+Deno.test("SocketPeer waits as long as the server asks before it dials again", async () => {
+  const world = new Simulation();
+  const peer = world.peer({ reconnectDelay: 0 });
+  await world.clock.pass(SECOND);
+  const dials: number[] = [];
+  world.ontraffic = ({ direction, data }) => {
+    if (direction === "out" && String(data).includes(`"pair"`)) {
+      dials.push(world.clock.now());
+    }
+  };
+  const close = (reason: string) => {
+    dials.splice(0);
+    for (const socket of world.sockets) {
+      (socket as unknown as { closed(code: number, reason: string): void })
+        .closed(1012, reason);
+    }
+    return world.clock.now();
+  };
+  const at = close("the server restarts: retry in 3000 ms");
+  await world.clock.pass(4 * SECOND);
+  assertEquals(dials.map((time) => Math.round((time - at) / 100)), [30]);
+  // Only once, and not for days.
+  const later = close("the server restarts: retry in 99999999999 ms");
+  await world.clock.pass(4 * SECOND);
+  assertEquals(dials.map((time) => Math.round((time - later) / 100)), [0]);
+  assertEquals(peer.connected, false);
+});

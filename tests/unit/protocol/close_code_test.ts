@@ -16,6 +16,9 @@ Deno.test("close codes have the numbers of PROTOCOL.md", () => {
     PEER_LEFT: 4007,
     ENDED_BY_SERVER: 4008,
     UNRESPONSIVE: 4009,
+    RATE_LIMITED: 4010,
+    GOING_AWAY: 1001,
+    SERVICE_RESTART: 1012,
   });
 });
 
@@ -32,6 +35,7 @@ Deno.test("closeRule() says for each code what went wrong and whether to dial ag
     [4006, "SERVER_CLOSED", true],
     [4008, "SERVER_CLOSED", false],
     [4009, "SERVER_CLOSED", true],
+    [4010, "SERVER_CLOSED", true],
   ];
   for (const [closeCode, code, retryable] of rules) {
     assertEquals(closeRule(closeCode), { code, retryable }, `${closeCode}`);
@@ -40,7 +44,7 @@ Deno.test("closeRule() says for each code what went wrong and whether to dial ag
 
 Deno.test("closeRule() takes every other code for a broken connection", () => {
   for (
-    const code of [0, 1000, 1005, 1006, 1011, 1012, 1013, 3000, 4010, 4999]
+    const code of [0, 1000, 1005, 1006, 1011, 1012, 1013, 3000, 4011, 4999]
   ) {
     assertEquals(closeRule(code), { code: "SOCKET", retryable: true });
   }

@@ -1,0 +1,91 @@
+/**
+ * Web Streams over a peer, with backpressure from one side's reader to the
+ * other side's writer.
+ *
+ * @module
+ */
+
+import { ConversationEndedError } from "../errors.ts";
+import type { Message } from "../protocol/message.ts";
+import type { Emitter } from "./emitter.ts";
+import type { CloseInfo, SocketPeerEvents } from "./events.ts";
+
+/** What may wait for a reader, in bytes, before no more is taken in. */
+const HIGH_WATER_BYTES = 65_536;
+/** What a message counts for that is neither text nor bytes. */
+const VALUE_BYTES = 4096;
+
+/** The part of a peer that a stream stands on. */
+export interface StreamingPeer extends Emitter<SocketPeerEvents> {
+  /** See `SocketPeer.send()`. */
+  send(data: unknown): boolean;
+  /** See `SocketPeer.drained()`. */
+  drained(): Promise<void>;
+  /** See `SocketPeer.flush()`. */
+  flush(): Promise<void>;
+  /** See `SocketPeer.close()`. */
+  close(): void;
+  /** See `SocketPeer.destroy()`. */
+  destroy(): void;
+}
+
+/**
+ * The messages of a peer's present conversation, from now on.
+ *
+ * @param pause Called when the reader falls behind, and when it catches up.
+ */
+export function readableOf(
+  peer: StreamingPeer,
+  pause: (paused: boolean) => void,
+): ReadableStream<Message> {
+  let stop: () => void;
+  return new ReadableStream<Message>({
+    start(controller) {
+      const onData = (message: Message) => {
+        controller.enqueue(message);
+        if (controller.desiredSize! <= 0) pause(true);
+      };
+      const onClose = (info: CloseInfo) => {
+        stop();
+        // That either side closes is how a stream is meant to end.
+        if (info.reason === "local" || info.reason === "remote") {
+          controller.close();
+        } else controller.error(new ConversationEndedError(info));
+      };
+      stop = () => {
+        peer.off("data", onData).off("close", onClose);
+        pause(false);
+      };
+      peer.on("data", onData).on("close", onClose);
+    },
+    pull: () => pause(false),
+    cancel: () => stop(),
+  }, {
+    highWaterMark: HIGH_WATER_BYTES,
+    size: (message) =>
+      typeof message === "string" || message instanceof Uint8Array
+        ? message.length
+        : VALUE_BYTES,
+  });
+}
+
+/** A stream whose chunks are sent in a peer's present conversation. */
+export function writableOf(peer: StreamingPeer): WritableStream<unknown> {
+  let onClose: (info: CloseInfo) => void;
+  return new WritableStream<unknown>({
+    start(controller) {
+      onClose = (info) => controller.error(new ConversationEndedError(info));
+      peer.once("close", onClose);
+    },
+    async write(chunk) {
+      if (!peer.send(chunk)) await peer.drained();
+    },
+    async close() {
+      await peer.flush();
+      peer.off("close", onClose).close();
+    },
+    abort() {
+      peer.off("close", onClose).destroy();
+    },
+  });
+}
