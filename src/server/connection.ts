@@ -28,7 +28,11 @@ import {
 } from "../protocol/limits.ts";
 import type { Cancel } from "../runtime.ts";
 import type { Member, PairRegistry } from "./pair_registry.ts";
-import type { ServerSocket, ServerSocketHandlers } from "./server_socket.ts";
+import type {
+  Bytes,
+  ServerSocket,
+  ServerSocketHandlers,
+} from "./server_socket.ts";
 
 const FROM_CLIENT = fromClient();
 
@@ -109,7 +113,7 @@ export class Connection implements Member, ServerSocketHandlers {
   }
 
   /** Passes a packet to the other peer, unread. */
-  binary(bytes: ArrayBuffer): void {
+  binary(bytes: Bytes): void {
     this.#heartbeats = 0;
     if (bytes.byteLength > MAX_PACKET_BYTES) {
       this.dismiss(
@@ -204,7 +208,7 @@ export class Connection implements Member, ServerSocketHandlers {
     this.#send(encodeControl(message));
   }
 
-  #send(data: string | ArrayBuffer): void {
+  #send(data: string | Bytes): void {
     if (this.#stage === "ended") return;
     this.#socket.send(data);
     if (this.#socket.bufferedAmount > MAX_WAITING_BYTES) {

@@ -4,6 +4,37 @@
  * @module
  */
 
+import {
+  MAX_CONTROL_BYTES,
+  MAX_PACKET_BYTES,
+  MAX_PAIR_CODE_LENGTH,
+  WINDOW_BYTES,
+} from "../protocol/limits.ts";
+import type { IceServer } from "../runtime.ts";
+import type { ServerObserver } from "./server_event.ts";
+
+/** A bucket of tokens: bursts up to its size, and a steady rate after. */
+export interface Rate {
+  /** How many it takes at once. */
+  readonly burst: number;
+  /** How many it takes in each second after that. */
+  readonly perSecond: number;
+}
+
+/** A TURN server that shares a secret with this one, and its addresses. */
+export interface TurnOptions {
+  /** Such as `turn:turn.example.org:3478?transport=udp`. */
+  readonly urls: string | readonly string[];
+  /** coturn's `static-auth-secret`. */
+  readonly secret: string;
+  /**
+   * How long credentials are good, in seconds.
+   *
+   * @default {3600}
+   */
+  readonly ttl?: number;
+}
+
 /** Options of a `SocketPeerServer`. Times are in milliseconds. */
 export interface SocketPeerServerOptions {
   /**
@@ -52,6 +83,102 @@ export interface SocketPeerServerOptions {
    * @default {every code may}
    */
   pairCodeValidator?: (pairCode: string) => boolean | Promise<boolean>;
+  /**
+   * The header in which a reverse proxy names the address that it serves, such
+   * as `x-forwarded-for`; of a list the last entry counts, which the nearest
+   * proxy has added. Without it the address of the TCP connection counts.
+   * Anybody can send a header: name one only behind a proxy that sets it.
+   *
+   * @default {undefined: none is believed}
+   */
+  trustProxy?: string;
+  /**
+   * How long a socket may be open before it asks for a place.
+   *
+   * @default {10_000}
+   */
+  pairTimeout?: number;
+  /**
+   * How often a socket is asked for a sign of life; after two intervals
+   * without one it is dead.
+   *
+   * @default {15_000}
+   */
+  heartbeatInterval?: number;
+  /**
+   * Most sockets in all; 0 for no limit. More are refused with HTTP 503. It
+   * bounds memory and file descriptors.
+   *
+   * @default {10_000}
+   */
+  maxConnections?: number;
+  /**
+   * Most sockets of one address; 0 for no limit. More are refused with HTTP
+   * 429. Loopback addresses are not counted, as a reverse proxy on the same
+   * machine is everybody's: with one, set `trustProxy`.
+   *
+   * @default {256}
+   */
+  maxConnectionsPerAddress?: number;
+  /**
+   * Largest control message, in UTF-16 code units. It bounds what is parsed.
+   *
+   * @default {65_536}
+   */
+  maxControlLength?: number;
+  /**
+   * Longest pair code, in UTF-16 code units.
+   *
+   * @default {256}
+   */
+  maxPairCodeLength?: number;
+  /**
+   * Largest packet, in bytes. Clients make packets of up to the default.
+   *
+   * @default {65_536}
+   */
+  maxPacketBytes?: number;
+  /**
+   * Most bytes that may wait for one socket that does not read: a peer sends
+   * no more than its window of 1 MiB unacknowledged, and that once more where
+   * its path changed. Over it the socket that does not read is closed.
+   *
+   * @default {4_194_304}
+   */
+  maxBufferedBytes?: number;
+  /**
+   * Control messages of one socket. It bounds what one socket may cost.
+   *
+   * @default {{ burst: 200, perSecond: 20 }}
+   */
+  controlRate?: Rate;
+  /**
+   * Control messages of all sockets of one address.
+   *
+   * @default {{ burst: 4000, perSecond: 400 }}
+   */
+  addressControlRate?: Rate;
+  /**
+   * Attempts to pair from one address. One that finds no partner counts ten
+   * times, so that codes can't be guessed.
+   *
+   * @default {{ burst: 500, perSecond: 5 }}
+   */
+  pairRate?: Rate;
+  /**
+   * STUN and TURN servers for the peers' data channels, or a function that
+   * gives them for each pairing. A peer with `iceServers` of its own in
+   * `rtcConfig` uses those.
+   *
+   * @default {none}
+   */
+  iceServers?:
+    | readonly IceServer[]
+    | (() => readonly IceServer[] | Promise<readonly IceServer[]>);
+  /** A TURN server for which short-lived credentials are made. */
+  turn?: TurnOptions;
+  /** Is told what happens: for logs and metrics. */
+  observer?: ServerObserver;
 }
 
 /** Options with nothing left open. */
@@ -63,6 +190,23 @@ export interface ResolvedServerOptions {
   readonly allowedOrigins: ReadonlySet<string> | undefined;
   readonly peerTimeout: number;
   readonly pairCodeValidator: (pairCode: string) => boolean | Promise<boolean>;
+  readonly trustProxy: string | undefined;
+  readonly pairTimeout: number;
+  readonly heartbeatInterval: number;
+  readonly maxConnections: number;
+  readonly maxConnectionsPerAddress: number;
+  readonly maxControlLength: number;
+  readonly maxPairCodeLength: number;
+  readonly maxPacketBytes: number;
+  readonly maxBufferedBytes: number;
+  readonly controlRate: Rate;
+  readonly addressControlRate: Rate;
+  readonly pairRate: Rate;
+  readonly iceServers:
+    | readonly IceServer[]
+    | (() => readonly IceServer[] | Promise<readonly IceServer[]>);
+  readonly turn: Required<TurnOptions> | undefined;
+  readonly observer: ServerObserver;
 }
 
 /**
@@ -81,9 +225,55 @@ export function resolveServerOptions(
     allowedOrigins,
     peerTimeout = 60_000,
     pairCodeValidator = () => true,
+    trustProxy,
+    pairTimeout = 10_000,
+    heartbeatInterval = 15_000,
+    maxConnections = 10_000,
+    maxConnectionsPerAddress = 256,
+    maxControlLength = MAX_CONTROL_BYTES,
+    maxPairCodeLength = MAX_PAIR_CODE_LENGTH,
+    maxPacketBytes = MAX_PACKET_BYTES,
+    maxBufferedBytes = 4 * WINDOW_BYTES,
+    controlRate = { burst: 200, perSecond: 20 },
+    addressControlRate = { burst: 4000, perSecond: 400 },
+    pairRate = { burst: 500, perSecond: 5 },
+    iceServers = [],
+    turn,
+    observer = () => {},
   } = options;
   checkWhole("port", port, 65_535);
-  checkWhole("peerTimeout", peerTimeout, 0x7fffffff);
+  checkWhole("peerTimeout", peerTimeout, MAX_WHOLE);
+  checkWhole("maxConnections", maxConnections, MAX_WHOLE);
+  checkWhole("maxConnectionsPerAddress", maxConnectionsPerAddress, MAX_WHOLE);
+  checkWhole("pairTimeout", pairTimeout, MAX_WHOLE, 1);
+  checkWhole("heartbeatInterval", heartbeatInterval, MAX_WHOLE, 1);
+  checkWhole("maxControlLength", maxControlLength, MAX_CONTROL_BYTES, 1);
+  checkWhole("maxPairCodeLength", maxPairCodeLength, MAX_PAIR_CODE_LENGTH, 1);
+  checkWhole("maxPacketBytes", maxPacketBytes, MAX_PACKET_BYTES, 1);
+  checkWhole("maxBufferedBytes", maxBufferedBytes, MAX_WHOLE, 1);
+  checkRate("controlRate", controlRate);
+  checkRate("addressControlRate", addressControlRate);
+  checkRate("pairRate", pairRate);
+  if (trustProxy !== undefined && !/^[\w-]+$/.test(trustProxy)) {
+    throw new TypeError(
+      `Cannot use "${trustProxy}" as "trustProxy": it must be the name of a ` +
+        `header`,
+    );
+  }
+  if (typeof iceServers !== "function" && !Array.isArray(iceServers)) {
+    throw new TypeError(
+      `Cannot use this "iceServers": it must be an array or a function`,
+    );
+  }
+  if (turn && (!turn.secret || !turn.urls?.length)) {
+    throw new TypeError(
+      `Cannot use this "turn": it must have "urls" and a "secret"`,
+    );
+  }
+  if (turn) checkWhole("turn.ttl", turn.ttl ?? TURN_TTL_SECONDS, MAX_WHOLE, 60);
+  if (typeof observer !== "function") {
+    throw new TypeError(`Cannot use this "observer": it must be a function`);
+  }
   if (typeof path !== "string" || !path.startsWith("/")) {
     throw new TypeError(
       `Cannot use "${path}" as "path": it must start with a slash`,
@@ -107,14 +297,42 @@ export function resolveServerOptions(
     allowedOrigins: allowedOrigins && new Set(allowedOrigins.map(origin)),
     peerTimeout,
     pairCodeValidator,
+    trustProxy: trustProxy?.toLowerCase(),
+    pairTimeout,
+    heartbeatInterval,
+    maxConnections,
+    maxConnectionsPerAddress,
+    maxControlLength,
+    maxPairCodeLength,
+    maxPacketBytes,
+    maxBufferedBytes,
+    controlRate,
+    addressControlRate,
+    pairRate,
+    iceServers,
+    turn: turn && { ttl: TURN_TTL_SECONDS, ...turn },
+    observer,
   };
 }
 
-function checkWhole(name: string, value: number, most: number): void {
-  if (Number.isInteger(value) && value >= 0 && value <= most) return;
+const TURN_TTL_SECONDS = 3600;
+/** The longest delay of a timer, and more than anybody has of anything. */
+const MAX_WHOLE = 0x7fffffff;
+
+function checkWhole(name: string, value: number, most: number, least = 0) {
+  if (Number.isInteger(value) && value >= least && value <= most) return;
   throw new RangeError(
-    `Cannot use ${value} as "${name}": it must be a whole number from 0 to ` +
-      `${most}`,
+    `Cannot use ${value} as "${name}": it must be a whole number from ` +
+      `${least} to ${most}`,
+  );
+}
+
+function checkRate(name: string, { burst, perSecond }: Rate): void {
+  checkWhole(`${name}.burst`, burst, MAX_WHOLE, 1);
+  if (perSecond > 0 && perSecond <= MAX_WHOLE) return;
+  throw new RangeError(
+    `Cannot use ${perSecond} as "${name}.perSecond": it must be a number ` +
+      `above 0`,
   );
 }
 

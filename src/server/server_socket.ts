@@ -4,12 +4,15 @@
  * @module
  */
 
+/** Bytes of a message, as the platform hands them over: never copied. */
+export type Bytes = ArrayBuffer | Uint8Array<ArrayBuffer>;
+
 /** An accepted WebSocket that is open. */
 export interface ServerSocket {
   /** Bytes that wait to be sent. */
   readonly bufferedAmount: number;
   /** Sends a text or binary message; does nothing once it is closing. */
-  send(data: string | ArrayBuffer): void;
+  send(data: string | Bytes): void;
   /** Starts the closing handshake; does nothing once it is closing. */
   close(code: number, reason: string): void;
 }
@@ -19,7 +22,7 @@ export interface ServerSocketHandlers {
   /** A text message. */
   text(text: string): void;
   /** A binary message, as it came. */
-  binary(bytes: ArrayBuffer): void;
+  binary(bytes: Bytes): void;
   /** It is closed; may be reported more than once. */
   close(code: number): void;
 }

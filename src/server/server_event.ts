@@ -1,0 +1,90 @@
+/**
+ * What a server tells of itself while it runs: for logs and metrics.
+ *
+ * @module
+ */
+
+/** Why a connection, or a request for one, was refused or ended by a limit. */
+export type RefusalReason =
+  /** The page's origin is not allowed. */
+  | "origin"
+  /** The server has as many connections as `maxConnections`. */
+  | "connections"
+  /** The address has as many connections as `maxConnectionsPerAddress`. */
+  | "address"
+  /** The server is closing. */
+  | "closing"
+  /** Two others hold the pair code. */
+  | "busy"
+  /** The pair code is not accepted. */
+  | "pair_code"
+  /** Too many attempts to pair from the address. */
+  | "pair_rate"
+  /** Too many control messages. */
+  | "control_rate"
+  /** A message larger than allowed. */
+  | "size"
+  /** A socket that does not read what waits for it. */
+  | "unread"
+  /** What came is not the protocol. */
+  | "malformed";
+
+/**
+ * One thing that happened. No event has a pair code or a key in it; `address`
+ * is where the peer connects from, if that is known.
+ */
+export type ServerEvent =
+  /** A WebSocket is open. */
+  | { readonly type: "open"; readonly address?: string }
+  /** A WebSocket is closed, or given up; `code` is the close code. */
+  | {
+    readonly type: "close";
+    readonly address?: string;
+    readonly code: number;
+    readonly reason: string;
+    /** How long it was open, in milliseconds. */
+    readonly openMs: number;
+  }
+  /** A limit was met, or a request refused. */
+  | {
+    readonly type: "refuse";
+    readonly address?: string;
+    readonly reason: RefusalReason;
+  }
+  /** A peer has its place, and is alone. */
+  | { readonly type: "wait" }
+  /** Two peers have found each other, at first or again. */
+  | {
+    readonly type: "pair";
+    /** From the first's `pair` to now, in milliseconds. */
+    readonly waitedMs: number;
+    /** From the second's `pair` to now, in milliseconds. */
+    readonly pairingMs: number;
+  }
+  /** A peer reports that its messages leave on a data channel from now on. */
+  | { readonly type: "upgrade" }
+  /** A function of the options threw, or failed. */
+  | {
+    readonly type: "error";
+    readonly option: "pairCodeValidator" | "iceServers";
+    readonly error: unknown;
+  }
+  /** The server closes: so many sockets are told to go elsewhere. */
+  | { readonly type: "drain"; readonly connections: number };
+
+/** Takes what happens; what it throws is dropped. */
+export type ServerObserver = (event: ServerEvent) => void;
+
+/** What a server has and has done, at this moment. */
+export interface ServerStats {
+  /** Sockets that are open. */
+  readonly connections: number;
+  /** Peers that wait alone. */
+  readonly waiting: number;
+  /** Conversations with both peers here. */
+  readonly pairs: number;
+  /** Packets relayed since the start. */
+  readonly relayedPackets: number;
+  /** Bytes of those packets. */
+  readonly relayedBytes: number;
+}
