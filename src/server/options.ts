@@ -11,7 +11,7 @@ import {
   WINDOW_BYTES,
 } from "../protocol/limits.ts";
 import type { IceServer } from "../runtime.ts";
-import type { ServerObserver } from "./server_event.ts";
+import { quiet, type ServerObserver } from "./server_event.ts";
 
 /** A bucket of tokens: bursts up to its size, and a steady rate after. */
 export interface Rate {
@@ -155,14 +155,14 @@ export interface SocketPeerServerOptions {
   /**
    * Control messages of all sockets of one address.
    *
-   * @default {{ burst: 4000, perSecond: 400 }}
+   * @default {{ burst: 10_000, perSecond: 500 }}
    */
   addressControlRate?: Rate;
   /**
    * Attempts to pair from one address. One that finds no partner counts ten
    * times, so that codes can't be guessed.
    *
-   * @default {{ burst: 500, perSecond: 5 }}
+   * @default {{ burst: 1000, perSecond: 10 }}
    */
   pairRate?: Rate;
   /**
@@ -235,8 +235,8 @@ export function resolveServerOptions(
     maxPacketBytes = MAX_PACKET_BYTES,
     maxBufferedBytes = 4 * WINDOW_BYTES,
     controlRate = { burst: 200, perSecond: 20 },
-    addressControlRate = { burst: 4000, perSecond: 400 },
-    pairRate = { burst: 500, perSecond: 5 },
+    addressControlRate = { burst: 10_000, perSecond: 500 },
+    pairRate = { burst: 1000, perSecond: 10 },
     iceServers = [],
     turn,
     observer = () => {},
@@ -254,7 +254,9 @@ export function resolveServerOptions(
   checkRate("controlRate", controlRate);
   checkRate("addressControlRate", addressControlRate);
   checkRate("pairRate", pairRate);
-  if (trustProxy !== undefined && !/^[\w-]+$/.test(trustProxy)) {
+  const isHeader = typeof trustProxy === "string" &&
+    /^[\w-]+$/.test(trustProxy);
+  if (trustProxy !== undefined && !isHeader) {
     throw new TypeError(
       `Cannot use "${trustProxy}" as "trustProxy": it must be the name of a ` +
         `header`,
@@ -311,7 +313,7 @@ export function resolveServerOptions(
     pairRate,
     iceServers,
     turn: turn && { ttl: TURN_TTL_SECONDS, ...turn },
-    observer,
+    observer: quiet(observer),
   };
 }
 
@@ -327,12 +329,21 @@ function checkWhole(name: string, value: number, most: number, least = 0) {
   );
 }
 
-function checkRate(name: string, { burst, perSecond }: Rate): void {
+function checkRate(name: string, rate: Rate): void {
+  if (typeof rate !== "object" || rate === null) {
+    throw new TypeError(
+      `Cannot use ${rate} as "${name}": it must have "burst" and "perSecond"`,
+    );
+  }
+  const { burst, perSecond } = rate;
   checkWhole(`${name}.burst`, burst, MAX_WHOLE, 1);
-  if (perSecond > 0 && perSecond <= MAX_WHOLE) return;
+  // A string would do for these comparisons, and later be joined to a sum.
+  const steady = typeof perSecond === "number" && perSecond > 0 &&
+    perSecond <= MAX_WHOLE;
+  if (steady) return;
   throw new RangeError(
     `Cannot use ${perSecond} as "${name}.perSecond": it must be a number ` +
-      `above 0`,
+      `above 0, and at most ${MAX_WHOLE}`,
   );
 }
 

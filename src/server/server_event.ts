@@ -56,9 +56,9 @@ export type ServerEvent =
   /** Two peers have found each other, at first or again. */
   | {
     readonly type: "pair";
-    /** From the first's `pair` to now, in milliseconds. */
+    /** Since the first of them has been alone, in milliseconds. */
     readonly waitedMs: number;
-    /** From the second's `pair` to now, in milliseconds. */
+    /** Since the second of them has: mostly from its `pair` to now. */
     readonly pairingMs: number;
   }
   /** A peer reports that its messages leave on a data channel from now on. */
@@ -74,6 +74,19 @@ export type ServerEvent =
 
 /** Takes what happens; what it throws is dropped. */
 export type ServerObserver = (event: ServerEvent) => void;
+
+/** An observer of which nothing that it throws comes back. */
+export function quiet(observer: ServerObserver): ServerObserver {
+  return (event) => {
+    try {
+      const result: unknown = observer(event);
+      // An async function fits the type too, and its failure would be fatal.
+      if (result instanceof Promise) result.catch(() => {});
+    } catch {
+      // A log that fails must not end a conversation.
+    }
+  };
+}
 
 /** What a server has and has done, at this moment. */
 export interface ServerStats {

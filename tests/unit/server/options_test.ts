@@ -1,4 +1,9 @@
-import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
+import {
+  assertEquals,
+  assertFalse,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
 import {
   resolveServerOptions,
   type SocketPeerServerOptions,
@@ -20,55 +25,120 @@ const originsOf = (...allowedOrigins: string[]) => [
   ...resolveServerOptions({ allowedOrigins }).allowedOrigins!,
 ];
 
+/** Resolved options without the functions, of which each is another. */
+function dataOf(options: SocketPeerServerOptions) {
+  const { pairCodeValidator, observer, ...data } = resolveServerOptions(
+    options,
+  );
+  return { data, pairCodeValidator, observer };
+}
+
+const DEFAULTS = {
+  listen: true,
+  host: "0.0.0.0",
+  port: 3000,
+  path: "/socketpeer/",
+  allowedOrigins: undefined,
+  peerTimeout: 60_000,
+  trustProxy: undefined,
+  pairTimeout: 10_000,
+  heartbeatInterval: 15_000,
+  maxConnections: 10_000,
+  maxConnectionsPerAddress: 256,
+  maxControlLength: 65_536,
+  maxPairCodeLength: 256,
+  maxPacketBytes: 65_536,
+  maxBufferedBytes: 4_194_304,
+  controlRate: { burst: 200, perSecond: 20 },
+  addressControlRate: { burst: 10_000, perSecond: 500 },
+  pairRate: { burst: 1000, perSecond: 10 },
+  iceServers: [],
+  turn: undefined,
+};
+
 Deno.test("resolveServerOptions() has a default for each option", () => {
-  const { pairCodeValidator, ...rest } = resolveServerOptions({});
-  assertEquals(rest, {
-    listen: true,
-    host: "0.0.0.0",
-    port: 3000,
-    path: "/socketpeer/",
-    allowedOrigins: undefined,
-    peerTimeout: 60_000,
-  });
+  const { data, pairCodeValidator, observer } = dataOf({});
+  assertEquals(data, DEFAULTS);
   assertEquals(pairCodeValidator("any code"), true);
+  assertEquals(observer({ type: "wait" }), undefined);
 });
 
 Deno.test("resolveServerOptions() gives undefined the default too", () => {
-  const { pairCodeValidator: _, ...defaults } = resolveServerOptions({});
-  const { pairCodeValidator, ...rest } = resolveServerOptions({
-    listen: undefined,
-    host: undefined,
-    port: undefined,
-    path: undefined,
-    allowedOrigins: undefined,
-    peerTimeout: undefined,
-    pairCodeValidator: undefined,
-  });
-  assertEquals(rest, defaults);
+  const names = [...Object.keys(DEFAULTS), "pairCodeValidator", "observer"];
+  const { data, pairCodeValidator, observer } = dataOf(
+    Object.fromEntries(names.map((name) => [name, undefined])),
+  );
+  assertEquals(data, DEFAULTS);
   assertEquals(pairCodeValidator("any code"), true);
+  assertEquals(observer({ type: "wait" }), undefined);
 });
 
 Deno.test("resolveServerOptions() takes what it is given", () => {
   const pairCodeValidator = () => false;
-  const resolved = resolveServerOptions({
+  const iceServers = () => [];
+  const events: unknown[] = [];
+  const rate = { burst: 1, perSecond: 0.5 };
+  const given = {
     listen: false,
     host: "127.0.0.1",
     port: 8080,
     path: "/",
+    peerTimeout: 1,
+    pairTimeout: 1,
+    heartbeatInterval: 1,
+    maxConnections: 0,
+    maxConnectionsPerAddress: 0,
+    maxControlLength: 1,
+    maxPairCodeLength: 1,
+    maxPacketBytes: 1,
+    maxBufferedBytes: 1,
+    controlRate: rate,
+    addressControlRate: rate,
+    pairRate: rate,
+    iceServers,
+  };
+  const resolved = dataOf({
+    ...given,
     allowedOrigins: ["https://example.org"],
-    peerTimeout: 1,
+    trustProxy: "X-Forwarded-For",
+    turn: { urls: "turn:turn.example.org", secret: "s3cret" },
     pairCodeValidator,
+    observer: (event) => events.push(event),
   });
-  assertEquals(resolved, {
-    listen: false,
-    host: "127.0.0.1",
-    port: 8080,
-    path: "/",
+  assertEquals(resolved.data, {
+    ...given,
     allowedOrigins: new Set(["https://example.org"]),
-    peerTimeout: 1,
-    pairCodeValidator,
+    trustProxy: "x-forwarded-for",
+    turn: { urls: "turn:turn.example.org", secret: "s3cret", ttl: 3600 },
   });
   assertStrictEquals(resolved.pairCodeValidator, pairCodeValidator);
+  resolved.observer({ type: "wait" });
+  assertEquals(events, [{ type: "wait" }]);
+});
+
+Deno.test("resolveServerOptions() drops what an observer throws, now or later", async () => {
+  const failures: unknown[] = [];
+  const fail = (event: PromiseRejectionEvent) => {
+    event.preventDefault();
+    failures.push(event.reason);
+  };
+  globalThis.addEventListener("unhandledrejection", fail);
+  try {
+    const broken = [
+      () => {
+        throw new Error("The disk is full");
+      },
+      () => Promise.reject(new Error("The disk is full")),
+    ];
+    for (const observer of broken) {
+      dataOf({ observer }).observer({ type: "wait" });
+    }
+    // It is reported when all promises have had their turn.
+    await new Promise((resolve) => setTimeout(resolve));
+    assertEquals(failures, []);
+  } finally {
+    globalThis.removeEventListener("unhandledrejection", fail);
+  }
 });
 
 Deno.test("resolveServerOptions() leaves the caller's options as they are", () => {
@@ -153,4 +223,86 @@ Deno.test("resolveServerOptions() rejects what is no origin of a page", () => {
   ) {
     assertRefused({ allowedOrigins: ["https://a.example", origin] }, TypeError);
   }
+});
+
+/** Whole numbers: the least and the most that each may be. */
+const RANGES: Readonly<Record<string, readonly [number, number]>> = {
+  pairTimeout: [1, 2_147_483_647],
+  heartbeatInterval: [1, 2_147_483_647],
+  maxConnections: [0, 2_147_483_647],
+  maxConnectionsPerAddress: [0, 2_147_483_647],
+  maxControlLength: [1, 65_536],
+  maxPairCodeLength: [1, 256],
+  maxPacketBytes: [1, 65_536],
+  maxBufferedBytes: [1, 2_147_483_647],
+};
+
+Deno.test("resolveServerOptions() takes limits within their ranges alone", () => {
+  for (const [name, [least, most]] of Object.entries(RANGES)) {
+    for (const value of [least, most]) {
+      const resolved = resolveServerOptions({ [name]: value });
+      assertEquals(resolved[name as "maxConnections"], value);
+    }
+    for (const value of [least - 1, most + 1, 1.5, NaN, Infinity, "1", null]) {
+      assertRefused({ [name]: value }, RangeError);
+    }
+  }
+});
+
+Deno.test("resolveServerOptions() takes rates that let something through", () => {
+  for (const name of ["controlRate", "addressControlRate", "pairRate"]) {
+    const good = { burst: 1, perSecond: 0.001 };
+    const resolved = resolveServerOptions({ [name]: good });
+    assertEquals(resolved[name as "pairRate"], good);
+    const parts = {
+      burst: [undefined, 0, -1, 0.5, NaN, Infinity, "1"],
+      perSecond: [undefined, 0, -1, NaN, Infinity, "1"],
+    };
+    for (const [part, values] of Object.entries(parts)) {
+      for (const value of values) {
+        assertThrows(
+          () => resolveServerOptions({ [name]: { ...good, [part]: value } }),
+          RangeError,
+          `"${name}.${part}"`,
+        );
+      }
+    }
+    for (const rate of [null, 5, "5"]) {
+      assertRefused({ [name]: rate }, TypeError);
+    }
+  }
+});
+
+Deno.test("resolveServerOptions() rejects a trustProxy that is no header's name", () => {
+  for (const trustProxy of ["", "x forwarded for", "x:", true, 5, null]) {
+    assertRefused({ trustProxy }, TypeError);
+  }
+});
+
+Deno.test("resolveServerOptions() rejects iceServers, turn and observer of another kind", () => {
+  for (const iceServers of [null, "stun:stun.example.org", { urls: "x" }]) {
+    assertRefused({ iceServers }, TypeError);
+  }
+  const secret = "s3cret";
+  const urls = "turn:turn.example.org";
+  for (const turn of [true, {}, { urls }, { secret }, { urls: [], secret }]) {
+    assertRefused({ turn }, TypeError);
+  }
+  for (const ttl of [0, 59, 60.5, "60"]) {
+    assertThrows(
+      () =>
+        resolveServerOptions({ turn: { urls, secret, ttl: ttl as number } }),
+      RangeError,
+      '"turn.ttl"',
+    );
+  }
+  for (const observer of [null, "log", {}]) {
+    assertRefused({ observer }, TypeError);
+  }
+});
+
+Deno.test("resolveServerOptions() quotes no secret", () => {
+  const options = { turn: { urls: [], secret: "s3cret" } };
+  const error = assertThrows(() => resolveServerOptions(options));
+  assertFalse(String(error).includes("s3cret"));
 });
