@@ -61,8 +61,11 @@ export interface RtcSignal {
 
 /** Every control message, by type. */
 export type ControlMessage =
-  /** Client: I am this peer, and look for the other of this code. */
-  | { readonly type: "pair"; readonly data: PairRequest }
+  /**
+   * Client: I am this peer, and look for the other of this code. Version 1
+   * sends the code alone.
+   */
+  | { readonly type: "pair"; readonly data: PairRequest | string }
   /** Client: I got your `ping`. */
   | { readonly type: "pong" }
   /** Server: accepted; the other peer is not here. */
@@ -86,7 +89,7 @@ export type ControlMessage =
   }
   /** Client: my messages leave on the data channel from now on. */
   | { readonly type: "upgrade" }
-  /** Peer to peer, in version 1: a message. */
+  /** Peer to peer, where one of the two speaks version 1: a message. */
   | { readonly type: "data"; readonly data: unknown }
   /** Server: the other peer's socket broke; it may come back. */
   | { readonly type: "peer.lost" }

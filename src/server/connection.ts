@@ -1,17 +1,24 @@
 /**
- * One accepted socket: its control messages, its deadlines, and the packets
- * that pass through it.
+ * One accepted socket: its control messages, its deadlines, its limits, and
+ * the packets that pass through it.
  *
  * @module
  */
 
 import type { SocketPeerError } from "../errors.ts";
 import {
+  BUSY,
   closeReason,
+  ENDED_BY_SERVER,
+  GOING_AWAY,
   LEAVE,
   MALFORMED,
   PAIR_CODE_REFUSED,
   PAIR_TIMEOUT,
+  PEER_LEFT,
+  RATE_LIMITED,
+  SERVICE_RESTART,
+  TAKEN_OVER,
   UNRESPONSIVE,
 } from "../protocol/close_code.ts";
 import {
@@ -22,206 +29,450 @@ import {
   parseControl,
 } from "../protocol/control.ts";
 import {
-  MAX_HELLO_LENGTH,
-  MAX_PACKET_BYTES,
-  WINDOW_BYTES,
-} from "../protocol/limits.ts";
+  fromLegacyClient,
+  LEGACY_BUSY,
+  legacyFound,
+  legacyWarning,
+} from "../protocol/legacy.ts";
+import { MAX_HELLO_LENGTH } from "../protocol/limits.ts";
 import type { Cancel } from "../runtime.ts";
-import type { Member, PairRegistry } from "./pair_registry.ts";
+import type { Addresses } from "./addresses.ts";
+import type { ResolvedServerOptions } from "./options.ts";
+import type { Member, PairRegistry, PlaceRequest } from "./pair_registry.ts";
+import type { RefusalReason } from "./server_event.ts";
 import type {
   Bytes,
   ServerSocket,
   ServerSocketHandlers,
 } from "./server_socket.ts";
+import { TokenBucket } from "./token_bucket.ts";
 
 const FROM_CLIENT = fromClient();
+const FROM_LEGACY_CLIENT = fromLegacyClient();
 
-/** How long a socket may be open before it asks for a place. */
-const PAIR_TIMEOUT_MS = 10_000;
-/** How often a socket is asked for a sign of life. */
-const HEARTBEAT_MS = 15_000;
-/** It is dead when it gives none for so many heartbeats. */
+/** It is dead when it gives no sign of life for so many heartbeats. */
 const MISSED_HEARTBEATS = 2;
-/**
- * Most bytes that may wait for one socket: the other peer's window, sent
- * again once where the path changed, and control messages. On Deno a socket
- * that does not read can't be closed, so it must not be given more.
- */
-const MAX_WAITING_BYTES = 4 * WINDOW_BYTES;
 
-/** What a {@linkcode Connection} needs. */
+/** With these the server ends what its peer may not be blamed for. */
+const BLAMELESS: ReadonlySet<number> = new Set([
+  GOING_AWAY,
+  SERVICE_RESTART,
+  TAKEN_OVER,
+  PEER_LEFT,
+  ENDED_BY_SERVER,
+]);
+
+/** Stands for a socket that was let go of. */
+const GONE: ServerSocket = { bufferedAmount: 0, send() {}, close() {} };
+
+/** Where STUN and TURN servers come from. */
+export interface IceServerSource {
+  /** How often peers need fresh ones, in milliseconds; 0 for never. */
+  readonly renewMs: number;
+  /** Those to use now. */
+  get(): Promise<readonly object[]>;
+}
+
+/** What has passed from peer to peer since the start. */
+export interface Traffic {
+  relayedPackets: number;
+  relayedBytes: number;
+}
+
+/** What {@linkcode Connection}s need: one object for all of a server's. */
 export interface ConnectionOptions {
   readonly registry: PairRegistry;
-  /** Whether a pair code may be used; a throw is a no. */
-  readonly pairCodeValidator: (pairCode: string) => boolean | Promise<boolean>;
+  readonly addresses: Addresses;
+  /** Its limits, its validator, its observer. */
+  readonly settings: Pick<
+    ResolvedServerOptions,
+    | "pairCodeValidator"
+    | "pairTimeout"
+    | "heartbeatInterval"
+    | "maxControlLength"
+    | "maxPairCodeLength"
+    | "maxPacketBytes"
+    | "maxBufferedBytes"
+    | "controlRate"
+    | "observer"
+  >;
+  readonly iceServers: IceServerSource;
+  /** Is added to. */
+  readonly traffic: Traffic;
+  /** Milliseconds of a clock that never runs backwards. */
+  now(): number;
   /** Calls back once, later. */
   after(delayMs: number, callback: () => void): Cancel;
   /** It has ended, by its own decision or not; called once. */
-  ended(connection: Connection): void;
-  /** Its socket is closed; called once, and maybe long after. */
-  closed(): void;
+  ended(connection: Connection, code: number, reason: string): void;
+  /** Its socket is closed; called once, maybe long after, maybe never. */
+  closed(connection: Connection): void;
 }
 
 /** One peer's connection to the server. */
 export class Connection implements Member, ServerSocketHandlers {
+  /** Where the peer connects from, if that is known. */
+  readonly address: string | undefined;
+  /** When the socket was opened, by the clock of the options. */
+  readonly openedAt: number;
   readonly #options: ConnectionOptions;
-  readonly #socket: ServerSocket;
+  readonly #control: TokenBucket;
+  #socket: ServerSocket;
   #stage: "new" | "validating" | "joined" | "ended" = "new";
-  #request: PairRequest | null = null;
+  #request: PlaceRequest | null = null;
+  /** Whether it speaks version 1. */
+  #legacy = false;
   #partner: Connection | null = null;
+  /** The partner, where both have packets: version 1 has none. */
+  #receiver: Connection | null = null;
+  #iceServers: readonly object[] = [];
+  /** Since when it has looked for a partner. */
+  #aloneSince = 0;
+  /** Whether the attempt to pair counts as failed when it ends now. */
+  #attempting = false;
+  /** Whether it has reported its data channel, since it has its partner. */
+  #upgraded = false;
   #deadline: Cancel;
+  #renewal: Cancel | null = null;
   #heartbeats = 0;
   #closed = false;
 
   /** Takes an open socket, whose handlers this becomes. */
-  constructor(socket: ServerSocket, options: ConnectionOptions) {
+  constructor(
+    socket: ServerSocket,
+    address: string | undefined,
+    options: ConnectionOptions,
+  ) {
+    const { pairTimeout, controlRate } = options.settings;
+    this.address = address;
+    this.openedAt = options.now();
     this.#socket = socket;
     this.#options = options;
-    this.#deadline = options.after(PAIR_TIMEOUT_MS, () => {
-      this.dismiss(PAIR_TIMEOUT, `no "pair" came in ${PAIR_TIMEOUT_MS} ms`);
+    this.#control = new TokenBucket(controlRate, this.openedAt);
+    this.#deadline = options.after(pairTimeout, () => {
+      this.#attempting = true;
+      this.dismiss(PAIR_TIMEOUT, `no "pair" came in ${pairTimeout} ms`);
     });
   }
 
   /** What it asked for; there is nothing before it did. */
-  get request(): PairRequest {
+  get request(): PlaceRequest {
     return this.#request!;
   }
 
   /** Takes a control message. Nothing that a client sends makes it throw. */
   text(text: string): void {
+    if (this.#stage === "ended") return;
     this.#heartbeats = 0;
-    let message: ControlMessage;
-    try {
-      message = parseControl(text, FROM_CLIENT);
-    } catch (error) {
-      this.#refuse((error as SocketPeerError).message);
-      return;
+    const { maxControlLength } = this.#options.settings;
+    let message: ControlMessage | undefined;
+    let wrong = "";
+    const tooLong = text.length > maxControlLength;
+    if (tooLong) {
+      wrong = `Cannot take a message of ${text.length} characters: it may ` +
+        `have at most ${maxControlLength}`;
+    } else {
+      try {
+        const checks = this.#legacy ? FROM_LEGACY_CLIENT : FROM_CLIENT;
+        message = parseControl(text, checks);
+      } catch (error) {
+        wrong = (error as SocketPeerError).message;
+      }
     }
-    switch (message.type) {
-      case "pair":
-        if (this.#stage === "new") this.#pair(message.data);
-        else this.#refuse(`Cannot pair twice on one socket`);
-        break;
-      case "pong":
-        break;
-      case "rtc.connect":
-      case "rtc.signal":
-        // Where the other peer is away, it starts again when it is back.
-        if (this.#partner) this.#partner.#send(text);
-        break;
+    // A user's message, like a packet: how many there are is the user's affair.
+    if (message?.type === "data" && this.#hasData) {
+      if (this.#partner) this.#partner.#relay(text, text.length);
+    } else if (this.#takeControl()) {
+      if (message) this.#handle(message, text);
+      else this.#complain(tooLong ? "size" : "malformed", wrong);
     }
   }
 
   /** Passes a packet to the other peer, unread. */
   binary(bytes: Bytes): void {
+    const { byteLength } = bytes;
     this.#heartbeats = 0;
-    if (bytes.byteLength > MAX_PACKET_BYTES) {
-      this.dismiss(
-        MALFORMED,
-        `a packet has ${bytes.byteLength} bytes of at most ${MAX_PACKET_BYTES}`,
-      );
-    } else if (this.#partner) {
-      this.#partner.#send(bytes);
+    const { maxPacketBytes } = this.#options.settings;
+    if (byteLength > maxPacketBytes) {
+      const text =
+        `a packet has ${byteLength} bytes of at most ${maxPacketBytes}`;
+      this.#refuse("size", MALFORMED, text);
+    } else if (this.#receiver) {
+      this.#receiver.#relay(bytes, byteLength);
     }
   }
 
   /** The socket is closed. */
-  close(code: number): void {
-    this.#end(code === LEAVE);
+  close(code: number, reason = ""): void {
+    this.#end(code, reason, code === LEAVE);
     // Deno reports it twice where a socket did not answer.
-    if (!this.#closed) this.#options.closed();
+    if (this.#closed) return;
     this.#closed = true;
+    this.#options.closed(this);
   }
 
   /** It has its place, alone. */
   waiting(): void {
-    this.#accepted();
-    this.#sendControl({ type: "peer.waiting" });
+    if (!this.#accept()) return;
+    this.#observe({ type: "wait" });
+    if (!this.#legacy) this.#sendControl({ type: "peer.waiting" });
   }
 
   /** The other peer is here. */
-  found(partner: Member, initiator: boolean): void {
-    this.#partner = partner as Connection;
-    this.#accepted();
-    const { id, hello } = partner.request;
-    const data = { initiator, id, hello };
-    this.#sendControl({ type: "peer.found", data });
+  found(member: Member, initiator: boolean): void {
+    const partner = member as Connection;
+    if (!this.#accept()) return;
+    const mixed = partner.#legacy !== this.#legacy;
+    this.#partner = partner;
+    this.#receiver = mixed || this.#legacy ? null : partner;
+    this.#attempting = false;
+    this.#upgraded = false;
+    // Of the two calls the second, when both have been told.
+    if (initiator) this.#paired(partner);
+    if (this.#legacy) {
+      this.#send(legacyFound(initiator && !mixed));
+    } else if (mixed) {
+      const data = { initiator: false };
+      this.#sendControl({ type: "peer.found", data });
+    } else {
+      const { id, hello } = partner.request;
+      const iceServers = this.#iceServers.length > 0
+        ? this.#iceServers
+        : undefined;
+      const data = { initiator, id, hello, iceServers };
+      this.#sendControl({ type: "peer.found", data });
+    }
   }
 
   /** The other peer's socket broke. */
   lost(): void {
-    this.#partner = null;
-    this.#sendControl({ type: "peer.lost" });
+    this.#partner = this.#receiver = null;
+    this.#aloneSince = this.#options.now();
+    if (!this.#legacy) this.#sendControl({ type: "peer.lost" });
   }
 
   /** Ends the connection, saying why. */
   dismiss(code: number, reason: string): void {
     if (this.#stage === "ended") return;
-    this.#end(false);
-    this.#socket.close(code, closeReason(reason));
+    const socket = this.#socket;
+    if (code === BUSY) {
+      this.#observeRefusal("busy");
+      if (this.#legacy) socket.send(LEGACY_BUSY);
+    }
+    if (BLAMELESS.has(code)) this.#attempting = false;
+    this.#end(code, reason, false);
+    socket.close(code, closeReason(reason));
   }
 
-  async #pair(request: PairRequest): Promise<void> {
-    // Fields that are not known are passed on; that must not swell.
-    if (JSON.stringify(request.hello).length > MAX_HELLO_LENGTH) {
-      this.#refuse(`Cannot take a "hello" over ${MAX_HELLO_LENGTH} characters`);
+  /** Whether messages of the user come as control messages. */
+  get #hasData(): boolean {
+    return this.#legacy || this.#partner !== null && this.#partner.#legacy;
+  }
+
+  #handle(message: ControlMessage, text: string): void {
+    switch (message.type) {
+      case "pair":
+        if (this.#stage === "new") this.#pair(message.data);
+        else this.#complain("malformed", "Cannot pair twice on one socket");
+        break;
+      case "data":
+        this.#complain(
+          "malformed",
+          `Cannot take "data" as no partner of version 1 is here`,
+        );
+        break;
+      case "rtc.connect":
+      case "rtc.signal":
+        // Where the other peer is away, it starts again when it is back. The
+        // two versions do not understand each other's.
+        if (this.#partner && this.#partner.#legacy === this.#legacy) {
+          this.#partner.#send(text);
+        }
+        break;
+      case "upgrade":
+        if (this.#partner && !this.#upgraded) {
+          this.#upgraded = true;
+          this.#observe({ type: "upgrade" });
+        }
+        break;
+    }
+  }
+
+  async #pair(data: PairRequest | string): Promise<void> {
+    const request: PlaceRequest = typeof data === "string"
+      ? { code: data }
+      : data;
+    const { addresses, registry, settings } = this.#options;
+    this.#legacy = typeof data === "string";
+    const { maxPairCodeLength } = settings;
+    const { length } = request.code;
+    if (length < 1 || length > maxPairCodeLength) {
+      this.#complain(
+        "pair_code",
+        `Cannot take a pair code of ${length} characters: it must have 1 to ` +
+          `${maxPairCodeLength}`,
+      );
       return;
     }
+    // Fields that are not known are passed on; that must not swell.
+    if (JSON.stringify(request.hello ?? 0).length > MAX_HELLO_LENGTH) {
+      const message =
+        `Cannot take a "hello" over ${MAX_HELLO_LENGTH} characters`;
+      this.#complain("size", message);
+      return;
+    }
+    if (!addresses.takePair(this.address)) {
+      this.#refuse("pair_rate", RATE_LIMITED, "too many attempts to pair");
+      return;
+    }
+    this.#attempting = true;
+    this.#aloneSince = this.#options.now();
     this.#request = request;
     this.#stage = "validating";
     this.#deadline();
-    let valid = false;
-    try {
-      valid = await this.#options.pairCodeValidator(request.code) !== false;
-    } catch {
-      // A validator that throws refuses.
+    if (!await this.#isValid(request.code)) {
+      const text = "the pair code is not accepted";
+      this.#refuse("pair_code", PAIR_CODE_REFUSED, text);
+      return;
     }
-    if (this.#stage !== "validating") return;
-    if (valid) this.#options.registry.join(this);
-    else this.dismiss(PAIR_CODE_REFUSED, "the pair code is not accepted");
+    // Not before, so that who guesses at codes gets no credentials made.
+    if (this.#stage === "validating" && !this.#legacy) {
+      await this.#getIceServers();
+    }
+    if (this.#stage === "validating") registry.join(this);
   }
 
-  #accepted(): void {
-    if (this.#stage === "joined") return;
-    this.#stage = "joined";
-    this.#deadline();
-    this.#beat();
+  async #isValid(pairCode: string): Promise<boolean> {
+    try {
+      const { pairCodeValidator } = this.#options.settings;
+      return await pairCodeValidator(pairCode) !== false;
+    } catch (error) {
+      this.#observe({ type: "error", option: "pairCodeValidator", error });
+      return false;
+    }
+  }
+
+  async #getIceServers(): Promise<boolean> {
+    try {
+      this.#iceServers = await this.#options.iceServers.get();
+      return true;
+    } catch (error) {
+      // Most peers find each other without.
+      this.#observe({ type: "error", option: "iceServers", error });
+      return false;
+    }
+  }
+
+  /** It has its place; false where it has ended, maybe just now. */
+  #accept(): boolean {
+    if (this.#stage === "validating") {
+      this.#stage = "joined";
+      if (!this.#legacy) {
+        this.#beat();
+        this.#renewLater();
+      }
+    }
+    return this.#stage === "joined";
   }
 
   #beat(): void {
+    const { heartbeatInterval } = this.#options.settings;
     if (this.#heartbeats++ >= MISSED_HEARTBEATS) {
       this.dismiss(UNRESPONSIVE, "no answer to a heartbeat");
     } else {
-      this.#sendControl({ type: "ping", data: { interval: HEARTBEAT_MS } });
+      this.#sendControl({
+        type: "ping",
+        data: { interval: heartbeatInterval },
+      });
     }
     if (this.#stage === "ended") return;
-    this.#deadline = this.#options.after(HEARTBEAT_MS, () => this.#beat());
+    this.#deadline = this.#options.after(heartbeatInterval, () => this.#beat());
   }
 
-  #refuse(message: string): void {
-    this.#sendControl({ type: "error", data: { message } });
-    // Without a place there is nothing to go on with.
+  #renewLater(): void {
+    const { after, iceServers: { renewMs } } = this.#options;
+    if (renewMs <= 0 || this.#stage === "ended") return;
+    this.#renewal = after(renewMs, async () => {
+      this.#renewLater();
+      if (!await this.#getIceServers()) return;
+      const data = { iceServers: this.#iceServers };
+      this.#sendControl({ type: "ice.servers", data });
+    });
+  }
+
+  #paired(partner: Connection): void {
+    const now = this.#options.now();
+    const [first, second] = [this.#aloneSince, partner.#aloneSince].sort(
+      (a, b) => a - b,
+    );
+    this.#aloneSince = partner.#aloneSince = now;
+    const [waitedMs, pairingMs] = [now - first, now - second];
+    this.#observe({ type: "pair", waitedMs, pairingMs });
+  }
+
+  #takeControl(): boolean {
+    const { addresses, now, settings } = this.#options;
+    const taken = this.#control.take(1, settings.controlRate, now()) &&
+      addresses.takeControl(this.address);
+    if (!taken) {
+      this.#refuse("control_rate", RATE_LIMITED, "too many control messages");
+    }
+    return taken;
+  }
+
+  /** Says what can't be handled. Without a place nothing is left to go on with. */
+  #complain(reason: RefusalReason, message: string): void {
+    this.#observeRefusal(reason);
+    if (this.#legacy) this.#send(legacyWarning(message));
+    else this.#sendControl({ type: "error", data: { message } });
     if (this.#stage !== "joined") this.dismiss(MALFORMED, message);
+  }
+
+  #refuse(reason: RefusalReason, code: number, text: string): void {
+    if (this.#stage === "ended") return;
+    this.#observeRefusal(reason);
+    this.dismiss(code, text);
+  }
+
+  #observeRefusal(reason: RefusalReason): void {
+    this.#observe({ type: "refuse", address: this.address, reason });
+  }
+
+  get #observe() {
+    return this.#options.settings.observer;
   }
 
   #sendControl(message: ControlMessage): void {
     this.#send(encodeControl(message));
   }
 
+  #relay(data: string | Bytes, size: number): void {
+    const { traffic } = this.#options;
+    traffic.relayedPackets++;
+    traffic.relayedBytes += size;
+    this.#send(data);
+  }
+
   #send(data: string | Bytes): void {
     if (this.#stage === "ended") return;
     this.#socket.send(data);
-    if (this.#socket.bufferedAmount > MAX_WAITING_BYTES) {
-      this.dismiss(UNRESPONSIVE, "it does not read what it is sent");
+    // On Deno a socket that does not read can't be closed, and what waits for
+    // it stays: it must not be given more.
+    if (this.#socket.bufferedAmount > this.#options.settings.maxBufferedBytes) {
+      this.#refuse("unread", UNRESPONSIVE, "it does not read what it is sent");
     }
   }
 
-  #end(forGood: boolean): void {
+  #end(code: number, reason: string, forGood: boolean): void {
     if (this.#stage === "ended") return;
     this.#stage = "ended";
-    this.#partner = null;
+    // Its socket may never be reported closed: nothing may hang on it.
+    this.#socket = GONE;
+    this.#partner = this.#receiver = null;
     this.#deadline();
+    this.#renewal?.();
+    if (this.#attempting) this.#options.addresses.pairFailed(this.address);
     if (this.#request) this.#options.registry.leave(this, forGood);
-    this.#options.ended(this);
+    this.#options.ended(this, code, reason);
   }
 }

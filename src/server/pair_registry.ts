@@ -15,15 +15,20 @@ import type { PairRequest, Ticket } from "../protocol/control.ts";
 import { MAX_RESUME_TIMEOUT_MS } from "../protocol/limits.ts";
 import type { Cancel } from "../runtime.ts";
 
+/** What a peer asks for; one of version 1 has a pair code and nothing else. */
+export type PlaceRequest =
+  & Pick<PairRequest, "code">
+  & Partial<PairRequest>;
+
 /** A peer that is here: the one that asks for a place, or has one. */
 export interface Member {
   /** What it asked for. */
-  readonly request: PairRequest;
+  readonly request: PlaceRequest;
   /** It has its place; the other peer is not here. */
   waiting(): void;
   /** The other peer is here, now or again. */
   found(partner: Member, initiator: boolean): void;
-  /** The other peer's socket broke; its place is kept. */
+  /** The other peer's socket broke, and its place is kept, if it has an id. */
   lost(): void;
   /** It has no place, or none any more. */
   dismiss(code: number, reason: string): void;
@@ -31,8 +36,9 @@ export interface Member {
 
 /** A place of a pair: kept for its owner while that is away. */
 interface Seat {
-  readonly id: string;
-  readonly key: string;
+  /** Missing in version 1: nobody can say that the place is his. */
+  readonly id: string | undefined;
+  readonly key: string | undefined;
   member: Member | null;
 }
 
@@ -45,6 +51,8 @@ interface Slot {
   /** How long it is kept while nobody is here, in milliseconds. */
   resumeTimeoutMs: number;
   timer: Cancel | null;
+  /** As how many it is counted. */
+  counted: number;
 }
 
 /** What a {@linkcode PairRegistry} needs. */
@@ -62,10 +70,15 @@ export interface PairRegistryOptions {
  * conversation may still go on: as long as one of its peers is here, and for
  * the resume timeout after both are gone. Whoever else comes with the code
  * meanwhile is busy.
+ *
+ * A peer of version 1 has no `id`. Its conversation ends with its socket or
+ * its partner's, and it waits for the next one for as long as it is here.
  */
 export class PairRegistry {
   readonly #options: PairRegistryOptions;
   readonly #slots = new Map<string, Slot>();
+  /** Slots by how many of their peers are here: none, one, both. */
+  readonly #counts = [0, 0, 0];
 
   /** Creates an empty registry. */
   constructor(options: PairRegistryOptions) {
@@ -77,12 +90,24 @@ export class PairRegistry {
     return this.#slots.size;
   }
 
+  /** How many peers are here alone. */
+  get waiting(): number {
+    return this.#counts[1];
+  }
+
+  /** How many pairs have both peers here. */
+  get pairs(): number {
+    return this.#counts[2];
+  }
+
   /** Gives a peer its place, or dismisses it. */
   join(member: Member): void {
     const { code, id, key, partner, leaves } = member.request;
     if (leaves) this.#giveUp(code, leaves);
     let slot = this.#slots.get(code);
-    const seat = slot?.seats.find((seat) => seat.id === id);
+    const seat = id === undefined
+      ? undefined
+      : slot?.seats.find((seat) => seat.id === id);
     if (slot && seat) {
       if (seat.key !== key) {
         dismissBusy(member);
@@ -91,6 +116,7 @@ export class PairRegistry {
       const old = seat.member;
       seat.member = member;
       if (slot.seats.length === 1) slot.expected = partner;
+      this.#count(slot);
       old?.dismiss(TAKEN_OVER, "a newer socket of this peer has its place");
     } else {
       slot = this.#placeFor(member, slot);
@@ -101,8 +127,9 @@ export class PairRegistry {
       slot.seats.push({ id, key, member });
       slot.resumeTimeoutMs = Math.max(
         slot.resumeTimeoutMs,
-        Math.min(member.request.resumeTimeout, MAX_RESUME_TIMEOUT_MS),
+        Math.min(member.request.resumeTimeout ?? 0, MAX_RESUME_TIMEOUT_MS),
       );
+      this.#count(slot);
     }
     this.#meet(slot, member);
     if (partner === undefined) this.#waitForAnyone(slot, member);
@@ -117,14 +144,21 @@ export class PairRegistry {
     const seat = slot?.seats.find((seat) => seat.member === member);
     if (!slot || !seat) return;
     seat.member = null;
-    const other = slot.seats.find((other) => other !== seat)?.member;
-    const conversation = slot.seats.length === 2 || slot.expected !== undefined;
-    if (forGood || !conversation) {
+    const other = slot.seats.find((other) => other !== seat);
+    const conversation = other !== undefined || slot.expected !== undefined;
+    if (other?.member && isLegacy(other)) {
+      slot.seats.splice(slot.seats.indexOf(seat), 1);
+      slot.resumeTimeoutMs = 0;
+      this.#count(slot);
+      other.member.lost();
+    } else if (forGood || !conversation || isLegacy(seat)) {
       this.#remove(slot);
-      dismissLeft(other);
-    } else if (other) {
-      other.lost();
+      dismissLeft(other?.member);
+    } else if (other?.member) {
+      this.#count(slot);
+      other.member.lost();
     } else {
+      this.#count(slot);
       slot.timer?.();
       slot.timer = this.#options.after(
         slot.resumeTimeoutMs,
@@ -148,15 +182,35 @@ export class PairRegistry {
     return true;
   }
 
+  /**
+   * Forgets everything, and hands over who was here, the two of a pair
+   * together: told the same, they come back together, and none of them is told
+   * first that the other is lost.
+   */
+  drain(dismiss: (members: readonly Member[]) => void): void {
+    for (const slot of [...this.#slots.values()]) {
+      this.#remove(slot);
+      const here = slot.seats.flatMap(({ member }) => member ?? []);
+      if (here.length > 0) dismiss(here);
+    }
+  }
+
   /** Forgets everything, and stops all timers. */
   clear(): void {
-    for (const slot of this.#slots.values()) this.#remove(slot);
+    this.drain(() => {});
   }
 
   /** A conversation ended while its peer had no socket to say so. */
   #giveUp(code: string, { id, key }: Ticket): void {
     const slot = this.#slots.get(code);
-    if (!slot?.seats.some((seat) => seat.id === id && seat.key === key)) return;
+    const seat = slot?.seats.find((seat) => seat.id === id && seat.key === key);
+    if (!slot || !seat) return;
+    const others = slot.seats.filter((other) => other !== seat);
+    if (others.some(isLegacy)) {
+      // It waits for the next one, as always when its partner is gone.
+      dismissLeft(seat.member);
+      return;
+    }
     this.#remove(slot);
     for (const { member } of slot.seats) dismissLeft(member);
   }
@@ -183,8 +237,10 @@ export class PairRegistry {
       expected: partner,
       resumeTimeoutMs: 0,
       timer: null,
+      counted: 0,
     };
     this.#slots.set(code, created);
+    this.#counts[0]++;
     return created;
   }
 
@@ -197,9 +253,9 @@ export class PairRegistry {
       return;
     }
     first.member.found(second.member, false);
-    // Being told may have been the end of the first.
-    if (first.member) second.member.found(first.member, true);
-    else second.member.waiting();
+    // Being told may have been the end of the first, and of both.
+    if (first.member) second.member?.found(first.member, true);
+    else second.member?.waiting();
   }
 
   /**
@@ -209,7 +265,7 @@ export class PairRegistry {
   #waitForAnyone(slot: Slot, member: Member): void {
     const own = slot.seats.find((seat) => seat.member === member);
     // Being told may have been the end of it.
-    if (!own) return;
+    if (!own || this.#slots.get(slot.code) !== slot) return;
     const other = slot.seats.find((seat) => seat !== own);
     if (!other) {
       if (slot.expected === undefined) this.#waitAlone(slot);
@@ -223,7 +279,8 @@ export class PairRegistry {
 
   #waitAlone(slot: Slot): void {
     const { peerTimeoutMs } = this.#options;
-    if (peerTimeoutMs === 0) return;
+    // Version 1 waits for as long as it likes: it does not know of an end.
+    if (peerTimeoutMs === 0 || isLegacy(slot.seats[0])) return;
     slot.timer = this.#options.after(peerTimeoutMs, () => {
       this.#remove(slot);
       slot.seats[0].member?.dismiss(
@@ -235,8 +292,23 @@ export class PairRegistry {
 
   #remove(slot: Slot): void {
     slot.timer?.();
-    if (this.#slots.get(slot.code) === slot) this.#slots.delete(slot.code);
+    if (this.#slots.get(slot.code) !== slot) return;
+    this.#slots.delete(slot.code);
+    this.#counts[slot.counted]--;
   }
+
+  /** Counts a slot anew, after who is here has changed. */
+  #count(slot: Slot): void {
+    let here = 0;
+    for (const { member } of slot.seats) if (member) here++;
+    this.#counts[slot.counted]--;
+    this.#counts[here]++;
+    slot.counted = here;
+  }
+}
+
+function isLegacy({ id }: Seat): boolean {
+  return id === undefined;
 }
 
 function dismissLeft(member: Member | null | undefined): void {

@@ -12,7 +12,8 @@ import {
   serve,
   upgrade,
 } from "./adapters/deno.ts";
-import { Connection } from "./connection.ts";
+import { Addresses } from "./addresses.ts";
+import { Connection, type ConnectionOptions } from "./connection.ts";
 import {
   type ResolvedServerOptions,
   resolveServerOptions,
@@ -23,6 +24,7 @@ import type { ServerSocket } from "./server_socket.ts";
 
 /** RFC 6455: the server goes away; peers dial again. */
 const GOING_AWAY = 1001;
+const now = () => performance.now();
 /** How long clients have to answer that, in milliseconds. */
 const GOODBYE_MS = 1000;
 
@@ -63,6 +65,8 @@ export class SocketPeerServer {
   readonly #options: ResolvedServerOptions;
   readonly #registry: PairRegistry;
   readonly #connections = new Set<Connection>();
+  /** What all connections share. */
+  #shared: ConnectionOptions | undefined;
   #closed = false;
   #openSockets = 0;
   #allClosed: (() => void) | null = null;
@@ -147,15 +151,23 @@ export class SocketPeerServer {
 
   #connect(socket: ServerSocket): Connection {
     this.#openSockets++;
-    const connection = new Connection(socket, {
-      registry: this.#registry,
-      pairCodeValidator: this.#options.pairCodeValidator,
-      after,
-      ended: (connection) => this.#connections.delete(connection),
-      closed: () => {
-        if (--this.#openSockets === 0) this.#allClosed?.();
+    const connection = new Connection(
+      socket,
+      undefined,
+      this.#shared ??= {
+        registry: this.#registry,
+        addresses: new Addresses(this.#options, now),
+        settings: this.#options,
+        iceServers: { renewMs: 0, get: () => Promise.resolve([]) },
+        traffic: { relayedPackets: 0, relayedBytes: 0 },
+        now,
+        after,
+        ended: (connection) => this.#connections.delete(connection),
+        closed: () => {
+          if (--this.#openSockets === 0) this.#allClosed?.();
+        },
       },
-    });
+    );
     this.#connections.add(connection);
     // It was accepted just before.
     if (this.#closed) connection.dismiss(GOING_AWAY, "the server is closing");

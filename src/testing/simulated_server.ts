@@ -4,7 +4,9 @@
  * @module
  */
 
-import { Connection } from "../server/connection.ts";
+import { Addresses } from "../server/addresses.ts";
+import { Connection, type ConnectionOptions } from "../server/connection.ts";
+import { resolveServerOptions } from "../server/options.ts";
 import { PairRegistry } from "../server/pair_registry.ts";
 import type { ServerSocket } from "../server/server_socket.ts";
 import type { Dialed, SimulatedSocket } from "./simulated_socket.ts";
@@ -23,7 +25,7 @@ export class SimulatedServer implements Dialed {
   readonly sockets = new Set<SimulatedSocket>();
   readonly #clock: VirtualClock;
   readonly #peerTimeoutMs: number;
-  #registry: PairRegistry | null = null;
+  #options: ConnectionOptions | null = null;
 
   /** Runs. */
   constructor(clock: VirtualClock, peerTimeoutMs: number) {
@@ -34,21 +36,31 @@ export class SimulatedServer implements Dialed {
 
   /** How many pair codes are in use. */
   get places(): number {
-    return this.#registry?.size ?? 0;
+    return this.#options?.registry.size ?? 0;
   }
 
   /** Runs, if it does not. */
   start(): void {
-    this.#registry ??= new PairRegistry({
-      peerTimeoutMs: this.#peerTimeoutMs,
-      after: this.#clock.after,
-    });
+    const { now, after } = this.#clock;
+    // Those of a server that was told nothing: no honest client meets a limit.
+    const settings = resolveServerOptions({});
+    this.#options ??= {
+      registry: new PairRegistry({ peerTimeoutMs: this.#peerTimeoutMs, after }),
+      addresses: new Addresses(settings, now),
+      settings,
+      iceServers: { renewMs: 0, get: () => Promise.resolve([]) },
+      traffic: { relayedPackets: 0, relayedBytes: 0 },
+      now,
+      after,
+      ended() {},
+      closed() {},
+    };
   }
 
   /** Dies. Whose socket stalls does not notice before it is healed. */
   kill(): void {
-    const registry = this.#registry;
-    this.#registry = null;
+    const registry = this.#options?.registry;
+    this.#options = null;
     for (const socket of [...this.sockets]) {
       socket.loseServer(1006);
       socket.up.cut = true;
@@ -59,14 +71,14 @@ export class SimulatedServer implements Dialed {
 
   /** Ends the conversation behind a code, as `SocketPeerServer.leave()` does. */
   leave(pairCode: string): boolean {
-    return this.#registry?.end(pairCode) ?? false;
+    return this.#options?.registry.end(pairCode) ?? false;
   }
 
   /** Takes a dial, refuses it, or lets it hang. */
   dialed(socket: SimulatedSocket): void {
     if (this.dials === "swallow") return;
-    const registry = this.#registry;
-    if (!registry || this.dials === "refuse") {
+    const options = this.#options;
+    if (!options || this.dials === "refuse") {
       socket.down.carry(() => socket.closed(1006));
       return;
     }
@@ -89,13 +101,7 @@ export class SimulatedServer implements Dialed {
         socket.down.carry(() => socket.closed(code, reason));
       },
     };
-    const connection = new Connection(end, {
-      registry,
-      pairCodeValidator: () => true,
-      after: this.#clock.after,
-      ended: () => {},
-      closed: () => {},
-    });
+    const connection = new Connection(end, undefined, options);
     socket.server = {
       text: (text) => connection.text(text),
       binary: (bytes) => {

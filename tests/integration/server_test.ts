@@ -483,7 +483,7 @@ const GARBAGE: readonly (string | Uint8Array<ArrayBuffer>)[] = [
   "[]",
   "{}",
   '{"type":"pair"}',
-  '{"type":"pair","data":"code"}',
+  '{"type":"pair","data":["code"]}',
   '{"type":["pair"],"data":{}}',
   '{"type":"data","data":"hello"}',
   '{"type":"rtc.signal","data":{"generation":-1}}',

@@ -37,7 +37,21 @@ const MESSAGES: readonly ControlMessage[] = [
   { type: "pong" },
   { type: "peer.waiting" },
   { type: "peer.found", data: { initiator: false, id: "b", hello: HELLO } },
+  {
+    type: "peer.found",
+    data: {
+      initiator: true,
+      id: "b",
+      hello: HELLO,
+      iceServers: [{ urls: "stun:stun.example.org" }],
+    },
+  },
+  { type: "peer.found", data: { initiator: false } },
+  { type: "ice.servers", data: { iceServers: [{ urls: ["turn:x"] }] } },
   { type: "peer.lost" },
+  { type: "pair", data: "blue-sky" },
+  { type: "data", data: { x: [1, "two", null] } },
+  { type: "upgrade" },
   { type: "ping", data: { interval: 15_000 } },
   { type: "error", data: { message: "Cannot do this" } },
   { type: "rtc.connect", data: { generation: 3 } },
@@ -154,7 +168,11 @@ Deno.test("parseControl() rejects messages of the server that say too little", (
     const message of [
       { type: "peer.found" },
       { type: "peer.found", data: { initiator: 1, id: "b", hello: HELLO } },
-      { type: "peer.found", data: { initiator: true, hello: HELLO } },
+      { type: "peer.found", data: { initiator: true, id: 7 } },
+      { type: "peer.found", data: { initiator: true, hello: {} } },
+      { type: "peer.found", data: { initiator: true, iceServers: {} } },
+      { type: "ice.servers" },
+      { type: "ice.servers", data: { iceServers: "stun:x" } },
       { type: "ping" },
       { type: "ping", data: {} },
       { type: "ping", data: { interval: "15000" } },
@@ -196,7 +214,8 @@ Deno.test("parseControl() rejects types that are not known", () => {
       "",
       "hello",
       "PAIR",
-      "data",
+      "busy",
+      "warning",
       "__proto__",
       "constructor",
       "toString",
@@ -232,10 +251,11 @@ Deno.test("parseControl() rejects text that is not JSON", () => {
   assertRefused('{"type":"pong"}}', "JSON");
 });
 
-Deno.test("parseControl() rejects the messages of version 1", () => {
-  assertRefused({ type: "pair", data: "blue-sky" });
-  assertRefused({ type: "data", data: "hello" });
-  assertRefused({ type: "peer.found", data: { initiator: true } });
+Deno.test("parseControl() rejects a pair of version 1 whose code is no string", () => {
+  for (const data of [null, 7, true, ["blue-sky"]]) {
+    assertRefused({ type: "pair", data });
+  }
+  assertRefused('{"type":"pair"}');
 });
 
 Deno.test("parseControl() takes 65536 characters and rejects one more", () => {
@@ -273,7 +293,7 @@ Deno.test("parseControl() keeps the pair code out of its errors and their causes
     JSON.stringify(pair({ code, version: 1 })),
     JSON.stringify(pair({ code, id: "" })),
     JSON.stringify(pair({ code: code.repeat(100) })),
-    JSON.stringify({ type: "pair", data: code }),
+    JSON.stringify({ type: "pair", data: [code] }),
     `{"type":"pair","data":{"code":"${code}",}}`,
     `{"type":"pair","data":{"code":"${code}`,
     `{"type":"pair","data":{"code":${code}}}`,
@@ -306,8 +326,11 @@ function isControlMessage(value: unknown): boolean {
     case "pong":
     case "peer.waiting":
     case "peer.lost":
+    case "upgrade":
+    case "data":
       return true;
     case "pair":
+      if (typeof data === "string") return true;
       return isObject(data) && isText(fields.code, 256) &&
         fields.version === 2 && isText(fields.id, 64) &&
         isText(fields.key, 64) && isCount(fields.resumeTimeout) &&
@@ -315,7 +338,11 @@ function isControlMessage(value: unknown): boolean {
         isHello(fields.hello);
     case "peer.found":
       return isObject(data) && typeof fields.initiator === "boolean" &&
-        isText(fields.id, 64) && isHello(fields.hello);
+        (fields.id === undefined || isText(fields.id, 64)) &&
+        (fields.hello === undefined || isHello(fields.hello)) &&
+        (fields.iceServers === undefined || Array.isArray(fields.iceServers));
+    case "ice.servers":
+      return isObject(data) && Array.isArray(fields.iceServers);
     case "ping":
       return isObject(data) && isCount(fields.interval);
     case "error":

@@ -5,8 +5,17 @@ import {
   assertLessOrEqual,
   assertStrictEquals,
 } from "@std/assert";
-import { Connection } from "../../../src/server/connection.ts";
+import { Addresses } from "../../../src/server/addresses.ts";
+import {
+  Connection,
+  type ConnectionOptions,
+} from "../../../src/server/connection.ts";
+import {
+  resolveServerOptions,
+  type SocketPeerServerOptions,
+} from "../../../src/server/options.ts";
 import { PairRegistry } from "../../../src/server/pair_registry.ts";
+import type { ServerEvent } from "../../../src/server/server_event.ts";
 import type { ServerSocket } from "../../../src/server/server_socket.ts";
 import { VirtualClock } from "../../../testing.ts";
 import { fuzz } from "../../support/fuzz.ts";
@@ -76,23 +85,69 @@ type Validator = (pairCode: string) => boolean | Promise<boolean>;
 /** A server without a network. */
 class World {
   readonly clock = new VirtualClock();
-  readonly registry = new PairRegistry({
-    peerTimeoutMs: 60_000,
-    after: this.clock.after,
-  });
+  readonly registry: PairRegistry;
+  readonly addresses: Addresses;
   /** Connections that have reported their end. */
   readonly ended: Connection[] = [];
+  /** With which code and reason each of them ended. */
+  readonly ends: { code: number; reason: string }[] = [];
+  /** Sockets that were reported closed. */
+  readonly closed: Connection[] = [];
+  readonly traffic = { relayedPackets: 0, relayedBytes: 0 };
+  #events: ServerEvent[] = [];
   pairCodeValidator: Validator = () => true;
+  readonly iceServers = {
+    renewMs: 0,
+    get: (): Promise<object[]> => Promise.resolve([]),
+  };
+  readonly #options: ConnectionOptions;
 
-  connect(): { socket: FakeSocket; connection: Connection } {
-    const socket = new FakeSocket();
-    const connection = new Connection(socket, {
-      registry: this.registry,
+  constructor(options: SocketPeerServerOptions = {}) {
+    const settings = resolveServerOptions({
       pairCodeValidator: (pairCode) => this.pairCodeValidator(pairCode),
-      after: this.clock.after,
-      ended: (connection) => this.ended.push(connection),
-      closed: () => {},
+      observer: (event) => this.#events.push(event),
+      ...options,
     });
+    const { now, after } = this.clock;
+    this.registry = new PairRegistry({
+      peerTimeoutMs: settings.peerTimeout,
+      after,
+    });
+    this.addresses = new Addresses(settings, now);
+    const { registry, addresses, traffic, iceServers } = this;
+    this.#options = {
+      registry,
+      addresses,
+      settings,
+      traffic,
+      iceServers,
+      now,
+      after,
+      ended: (connection, code, reason) => {
+        this.ended.push(connection);
+        this.ends.push({ code, reason });
+      },
+      closed: (connection) => this.closed.push(connection),
+    };
+  }
+
+  /** What was observed since the last call. */
+  events(): ServerEvent[] {
+    const events = this.#events;
+    this.#events = [];
+    return events;
+  }
+
+  /** Why something was refused since the last call. */
+  refusals(): string[] {
+    return this.events().flatMap((event) =>
+      event.type === "refuse" ? event.reason : []
+    );
+  }
+
+  connect(address?: string): { socket: FakeSocket; connection: Connection } {
+    const socket = new FakeSocket();
+    const connection = new Connection(socket, address, this.#options);
     return { socket, connection };
   }
 
@@ -332,7 +387,9 @@ const MALFORMED = [
   '{"type":"hello"}',
   '{"type":["pair"]}',
   '{"type":"pair"}',
-  '{"type":"pair","data":"s3cret"}',
+  '{"type":"pair","data":["s3cret"]}',
+  '{"type":"data","data":"s3cret"}',
+  '{"type":"data"}',
   pairText("a", { version: 1 }),
   pairText("x".repeat(65)),
   pairText("a", { code: "s3cret".repeat(50) }),
@@ -642,7 +699,8 @@ Deno.test("Connection dismisses one that does not read when more than 4 MiB wait
 });
 
 Deno.test("Connection dismisses one that does not read its error messages", async () => {
-  const world = new World();
+  const controlRate = { burst: 100_000, perSecond: 1 };
+  const world = new World({ controlRate });
   const { socket, connection } = await world.join("a");
   socket.stalled = true;
   for (let text = 0; text < 100_000 && !socket.closeCode; text++) {
