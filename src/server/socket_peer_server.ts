@@ -5,7 +5,7 @@
  * @module
  */
 
-import { after } from "../runtime.ts";
+import { after, systemRuntime } from "../runtime.ts";
 import {
   type ListeningServer,
   requestPath,
@@ -24,7 +24,6 @@ import type { ServerSocket } from "./server_socket.ts";
 
 /** RFC 6455: the server goes away; peers dial again. */
 const GOING_AWAY = 1001;
-const now = () => performance.now();
 /** How long clients have to answer that, in milliseconds. */
 const GOODBYE_MS = 1000;
 
@@ -151,6 +150,7 @@ export class SocketPeerServer {
 
   #connect(socket: ServerSocket): Connection {
     this.#openSockets++;
+    const { now } = systemRuntime();
     const connection = new Connection(
       socket,
       undefined,

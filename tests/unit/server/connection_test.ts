@@ -5,195 +5,23 @@ import {
   assertLessOrEqual,
   assertStrictEquals,
 } from "@std/assert";
-import { Addresses } from "../../../src/server/addresses.ts";
-import {
-  Connection,
-  type ConnectionOptions,
-} from "../../../src/server/connection.ts";
-import {
-  resolveServerOptions,
-  type SocketPeerServerOptions,
-} from "../../../src/server/options.ts";
-import { PairRegistry } from "../../../src/server/pair_registry.ts";
-import type { ServerEvent } from "../../../src/server/server_event.ts";
-import type { ServerSocket } from "../../../src/server/server_socket.ts";
-import { VirtualClock } from "../../../testing.ts";
+import type { Connection } from "../../../src/server/connection.ts";
 import { fuzz } from "../../support/fuzz.ts";
+import {
+  FakeServer,
+  HELLO,
+  pairText,
+  turn,
+  type Validator,
+} from "../../support/fake_server.ts";
 
 const HEARTBEAT_MS = 15_000;
 /** What may wait for one socket: 4 MiB. */
 const MAX_WAITING_BYTES = 4_194_304;
 
-const HELLO = { received: 0, webrtc: true, relay: true, maxMessageBytes: 1024 };
-
-function pairText(id: string, fields: Record<string, unknown> = {}): string {
-  const data = {
-    code: "s3cret",
-    version: 2,
-    id,
-    key: `key of ${id}`,
-    resumeTimeout: 30_000,
-    hello: HELLO,
-    ...fields,
-  };
-  return JSON.stringify({ type: "pair", data });
-}
-
-/** A socket that keeps what it is given, and sends nothing anywhere. */
-class FakeSocket implements ServerSocket {
-  bufferedAmount = 0;
-  sent: (string | ArrayBuffer)[] = [];
-  readonly closes: { code: number; reason: string }[] = [];
-  /** Whether the other end has stopped reading. */
-  stalled = false;
-
-  send(data: string | ArrayBuffer): void {
-    if (this.closes.length > 0) throw new Error("It is sent on after a close");
-    this.sent.push(data);
-    if (!this.stalled) return;
-    this.bufferedAmount += typeof data === "string"
-      ? data.length
-      : data.byteLength;
-  }
-
-  close(code: number, reason: string): void {
-    this.closes.push({ code, reason });
-  }
-
-  get closeCode(): number | undefined {
-    return this.closes.at(0)?.code;
-  }
-
-  /** What was sent since the last call: messages as objects, packets as they are. */
-  // deno-lint-ignore no-explicit-any -- tests look into messages of every type
-  taken(): any[] {
-    const { sent } = this;
-    this.sent = [];
-    return sent.map((data) =>
-      typeof data === "string" ? JSON.parse(data) : data
-    );
-  }
-
-  /** The types of the control messages that were sent since the last call. */
-  types(): string[] {
-    return this.taken().map(({ type }) => type ?? "packet");
-  }
-}
-
-type Validator = (pairCode: string) => boolean | Promise<boolean>;
-
-/** A server without a network. */
-class World {
-  readonly clock = new VirtualClock();
-  readonly registry: PairRegistry;
-  readonly addresses: Addresses;
-  /** Connections that have reported their end. */
-  readonly ended: Connection[] = [];
-  /** With which code and reason each of them ended. */
-  readonly ends: { code: number; reason: string }[] = [];
-  /** Sockets that were reported closed. */
-  readonly closed: Connection[] = [];
-  readonly traffic = { relayedPackets: 0, relayedBytes: 0 };
-  #events: ServerEvent[] = [];
-  pairCodeValidator: Validator = () => true;
-  readonly iceServers = {
-    renewMs: 0,
-    get: (): Promise<object[]> => Promise.resolve([]),
-  };
-  readonly #options: ConnectionOptions;
-
-  constructor(options: SocketPeerServerOptions = {}) {
-    const settings = resolveServerOptions({
-      pairCodeValidator: (pairCode) => this.pairCodeValidator(pairCode),
-      observer: (event) => this.#events.push(event),
-      ...options,
-    });
-    const { now, after } = this.clock;
-    this.registry = new PairRegistry({
-      peerTimeoutMs: settings.peerTimeout,
-      after,
-    });
-    this.addresses = new Addresses(settings, now);
-    const { registry, addresses, traffic, iceServers } = this;
-    this.#options = {
-      registry,
-      addresses,
-      settings,
-      traffic,
-      iceServers,
-      now,
-      after,
-      ended: (connection, code, reason) => {
-        this.ended.push(connection);
-        this.ends.push({ code, reason });
-      },
-      closed: (connection) => this.closed.push(connection),
-    };
-  }
-
-  /** What was observed since the last call. */
-  events(): ServerEvent[] {
-    const events = this.#events;
-    this.#events = [];
-    return events;
-  }
-
-  /** Why something was refused since the last call. */
-  refusals(): string[] {
-    return this.events().flatMap((event) =>
-      event.type === "refuse" ? event.reason : []
-    );
-  }
-
-  connect(address?: string): { socket: FakeSocket; connection: Connection } {
-    const socket = new FakeSocket();
-    const connection = new Connection(socket, address, this.#options);
-    return { socket, connection };
-  }
-
-  /** A connection that has sent its `pair`. */
-  async join(id: string, fields?: Record<string, unknown>) {
-    const { socket, connection } = this.connect();
-    connection.text(pairText(id, fields));
-    await turn();
-    return { socket, connection };
-  }
-
-  /** Two that have found each other, and were sent nothing else since. */
-  async joinPair() {
-    const a = await this.join("a");
-    const b = await this.join("b");
-    assertEquals(a.socket.types().at(-1), "peer.found");
-    assertEquals(b.socket.types().at(-1), "peer.found");
-    return { a, b };
-  }
-
-  /** Time passes, and these peers answer what they are asked. */
-  pass(ms: number, ...peers: { socket: FakeSocket; connection: Connection }[]) {
-    for (let left = ms; left > 0; left -= 1000) {
-      this.clock.advance(Math.min(left, 1000));
-      for (const { socket, connection } of peers) {
-        if (socket.types().includes("ping")) {
-          connection.text('{"type":"pong"}');
-        }
-      }
-    }
-  }
-
-  assertNothingLeft(): void {
-    assertEquals(this.registry.size, 0, "pair codes in use");
-    assertEquals(this.clock.pending, 0, "timers that wait");
-  }
-}
-
-/** Lets everything go on that waits for nothing but promises. */
-async function turn(): Promise<void> {
-  for (let tick = 0; tick < 20; tick++) await null;
-}
-
 Deno.test("Connection tells a peer that it is taken in and asks for signs of life", async () => {
-  const world = new World();
-  const { socket, connection } = await world.join("a");
+  const server = new FakeServer();
+  const { socket, connection } = await server.join("a");
   assertEquals(
     new Set(socket.taken()),
     new Set([
@@ -203,14 +31,14 @@ Deno.test("Connection tells a peer that it is taken in and asks for signs of lif
   );
   assertEquals(connection.request.id, "a");
   connection.close(4000);
-  world.assertNothingLeft();
+  server.assertNothingLeft();
 });
 
 Deno.test("Connection tells two peers of each other, and of no key", async () => {
-  const world = new World();
-  const a = await world.join("a", { hello: { ...HELLO, received: 1 } });
+  const server = new FakeServer();
+  const a = await server.join("a", { hello: { ...HELLO, received: 1 } });
   a.socket.taken();
-  const b = await world.join("b", { hello: { ...HELLO, received: 2 } });
+  const b = await server.join("b", { hello: { ...HELLO, received: 2 } });
   assertEquals(a.socket.taken(), [{
     type: "peer.found",
     data: { initiator: false, id: "b", hello: { ...HELLO, received: 2 } },
@@ -223,21 +51,21 @@ Deno.test("Connection tells two peers of each other, and of no key", async () =>
     }],
   );
   b.connection.close(4000);
-  world.assertNothingLeft();
+  server.assertNothingLeft();
 });
 
 Deno.test("Connection passes on what a later version says in its hello", async () => {
-  const world = new World();
-  const { socket } = await world.join("a");
+  const server = new FakeServer();
+  const { socket } = await server.join("a");
   socket.taken();
   const hello = { ...HELLO, sealed: { keys: ["x"] }, "": null };
-  await world.join("b", { hello });
+  await server.join("b", { hello });
   assertEquals(socket.taken()[0].data.hello, hello);
 });
 
 Deno.test("Connection tells of a hello in no more than a control message may have", async () => {
-  const world = new World();
-  const a = await world.join("a");
+  const server = new FakeServer();
+  const a = await server.join("a");
   a.socket.sent = [];
   // Written out, each of these numbers has five times its characters.
   const hello = JSON.stringify(HELLO).replace(
@@ -246,7 +74,7 @@ Deno.test("Connection tells of a hello in no more than a control message may hav
   );
   const text = pairText("b").replace(JSON.stringify(HELLO), hello);
   assertLessOrEqual(text.length, 65_536);
-  const b = world.connect();
+  const b = server.connect();
   b.connection.text(text);
   await turn();
   for (const sent of [...a.socket.sent, ...b.socket.sent]) {
@@ -256,17 +84,17 @@ Deno.test("Connection tells of a hello in no more than a control message may hav
 
 Deno.test("Connection asks the validator for the pair code, and awaits its answer", async () => {
   for (const answer of [true, Promise.resolve(true)]) {
-    const world = new World();
+    const server = new FakeServer();
     const asked: string[] = [];
-    world.pairCodeValidator = (pairCode) => {
+    server.pairCodeValidator = (pairCode) => {
       asked.push(pairCode);
       return answer;
     };
-    const { socket, connection } = await world.join("a");
+    const { socket, connection } = await server.join("a");
     assertEquals(asked, ["s3cret"]);
     assert(socket.types().includes("peer.waiting"));
     connection.close(4000);
-    world.assertNothingLeft();
+    server.assertNothingLeft();
   }
 });
 
@@ -280,55 +108,55 @@ Deno.test("Connection refuses a pair code where the validator says no, or throws
     () => Promise.reject(new Error("The database knows s3cret")),
   ];
   for (const refusal of refusals) {
-    const world = new World();
-    world.pairCodeValidator = refusal;
-    const { socket, connection } = await world.join("a");
+    const server = new FakeServer();
+    server.pairCodeValidator = refusal;
+    const { socket, connection } = await server.join("a");
     assertEquals(socket.closeCode, 4002);
     assertEquals(socket.types(), []);
     assertFalse(socket.closes[0].reason.includes("s3cret"));
-    assertEquals(world.ended, [connection]);
-    world.assertNothingLeft();
+    assertEquals(server.ended, [connection]);
+    server.assertNothingLeft();
   }
 });
 
 Deno.test("Connection joins nothing when its socket closes while the validator decides", async () => {
   for (const code of [4000, 1006]) {
     for (const answer of [true, false]) {
-      const world = new World();
+      const server = new FakeServer();
       const decision = Promise.withResolvers<boolean>();
-      world.pairCodeValidator = () => decision.promise;
-      const { socket, connection } = await world.join("a");
+      server.pairCodeValidator = () => decision.promise;
+      const { socket, connection } = await server.join("a");
       connection.close(code);
-      world.assertNothingLeft();
+      server.assertNothingLeft();
       decision.resolve(answer);
       await turn();
       assertEquals([socket.sent, socket.closes], [[], []]);
-      assertEquals(world.ended, [connection]);
-      world.assertNothingLeft();
+      assertEquals(server.ended, [connection]);
+      server.assertNothingLeft();
     }
   }
 });
 
 Deno.test("Connection joins nothing when it is dismissed while the validator decides", async () => {
-  const world = new World();
+  const server = new FakeServer();
   const decision = Promise.withResolvers<boolean>();
-  world.pairCodeValidator = () => decision.promise;
-  const { socket, connection } = await world.join("a");
+  server.pairCodeValidator = () => decision.promise;
+  const { socket, connection } = await server.join("a");
   connection.dismiss(1001, "Closing");
   decision.reject(new Error("Too late"));
   await turn();
   assertEquals(socket.closes.length, 1);
   assertEquals(socket.closeCode, 1001);
-  world.assertNothingLeft();
+  server.assertNothingLeft();
 });
 
 Deno.test("Connection does not give a place to one that left, although another of its code came", async () => {
-  const world = new World();
+  const server = new FakeServer();
   const decision = Promise.withResolvers<boolean>();
-  world.pairCodeValidator = () => decision.promise;
-  const a = await world.join("a");
-  world.pairCodeValidator = () => true;
-  const b = await world.join("b");
+  server.pairCodeValidator = () => decision.promise;
+  const a = await server.join("a");
+  server.pairCodeValidator = () => true;
+  const b = await server.join("b");
   a.connection.close(4000);
   decision.resolve(true);
   await turn();
@@ -336,19 +164,19 @@ Deno.test("Connection does not give a place to one that left, although another o
   assertEquals(b.socket.closes, []);
   assertFalse(b.socket.types().includes("peer.found"));
   b.connection.close(4000);
-  world.assertNothingLeft();
+  server.assertNothingLeft();
 });
 
 Deno.test("Connection does not say that no pair came while the validator decides", async () => {
   // The close code 4003 means that none came within 10 s. One did.
-  const world = new World();
+  const server = new FakeServer();
   const decision = Promise.withResolvers<boolean>();
-  world.pairCodeValidator = () => decision.promise;
-  const { socket, connection } = world.connect();
-  world.clock.advance(9000);
+  server.pairCodeValidator = () => decision.promise;
+  const { socket, connection } = server.connect();
+  server.clock.advance(9000);
   connection.text(pairText("a"));
   await turn();
-  world.clock.advance(2000);
+  server.clock.advance(2000);
   assertEquals(socket.closeCode, undefined);
   decision.resolve(true);
   await turn();
@@ -356,26 +184,26 @@ Deno.test("Connection does not say that no pair came while the validator decides
 });
 
 Deno.test("Connection waits 10 seconds for a pair", () => {
-  const world = new World();
-  const { socket, connection } = world.connect();
-  world.clock.advance(9999);
+  const server = new FakeServer();
+  const { socket, connection } = server.connect();
+  server.clock.advance(9999);
   assertEquals(socket.closeCode, undefined);
-  world.clock.advance(1);
+  server.clock.advance(1);
   assertEquals(socket.closeCode, 4003);
-  assertEquals(world.ended, [connection]);
-  world.assertNothingLeft();
+  assertEquals(server.ended, [connection]);
+  server.assertNothingLeft();
 });
 
 Deno.test("Connection does not wait longer for one that sends packets and pongs instead", () => {
-  const world = new World();
-  const { socket, connection } = world.connect();
+  const server = new FakeServer();
+  const { socket, connection } = server.connect();
   for (let time = 0; time < 10; time++) {
     connection.binary(new ArrayBuffer(6));
     connection.text('{"type":"pong"}');
-    world.clock.advance(1000);
+    server.clock.advance(1000);
   }
   assertEquals(socket.closeCode, 4003);
-  world.assertNothingLeft();
+  server.assertNothingLeft();
 });
 
 const MALFORMED = [
@@ -403,34 +231,34 @@ const MALFORMED = [
 
 Deno.test("Connection answers what it cannot read with an error, and closes before a place is taken", () => {
   for (const text of MALFORMED) {
-    const world = new World();
-    const { socket, connection } = world.connect();
+    const server = new FakeServer();
+    const { socket, connection } = server.connect();
     connection.text(text);
     const sent = socket.taken();
     assertEquals(sent.map(({ type }) => type), ["error"], text.slice(0, 80));
     assertEquals(typeof sent[0].data.message, "string");
     assertEquals(socket.closeCode, 4001);
-    assertEquals(world.ended, [connection]);
-    world.assertNothingLeft();
+    assertEquals(server.ended, [connection]);
+    server.assertNothingLeft();
   }
 });
 
 Deno.test("Connection closes on what it cannot read while the validator decides", async () => {
-  const world = new World();
+  const server = new FakeServer();
   const decision = Promise.withResolvers<boolean>();
-  world.pairCodeValidator = () => decision.promise;
-  const { socket, connection } = await world.join("a");
+  server.pairCodeValidator = () => decision.promise;
+  const { socket, connection } = await server.join("a");
   connection.text("hello");
   assertEquals(socket.types(), ["error"]);
   assertEquals(socket.closeCode, 4001);
   decision.resolve(true);
   await turn();
-  world.assertNothingLeft();
+  server.assertNothingLeft();
 });
 
 Deno.test("Connection answers what it cannot read with an error, and goes on once a place is taken", async () => {
-  const world = new World();
-  const { a, b } = await world.joinPair();
+  const server = new FakeServer();
+  const { a, b } = await server.joinPair();
   for (const text of MALFORMED) {
     a.connection.text(text);
     assertEquals(a.socket.types(), ["error"], text.slice(0, 80));
@@ -441,13 +269,13 @@ Deno.test("Connection answers what it cannot read with an error, and goes on onc
   a.connection.binary(packet);
   assertStrictEquals(b.socket.taken()[0], packet);
   b.connection.close(4000);
-  world.assertNothingLeft();
+  server.assertNothingLeft();
 });
 
 Deno.test("Connection quotes no pair code, and closes with a reason of at most 123 bytes", () => {
   const encoder = new TextEncoder();
   for (const text of MALFORMED) {
-    const { socket, connection } = new World().connect();
+    const { socket, connection } = new FakeServer().connect();
     connection.text(text);
     const [{ data }] = socket.taken();
     const { reason } = socket.closes[0];
@@ -458,28 +286,28 @@ Deno.test("Connection quotes no pair code, and closes with a reason of at most 1
 });
 
 Deno.test("Connection refuses a second pair and keeps the first", async () => {
-  const world = new World();
-  const { a, b } = await world.joinPair();
+  const server = new FakeServer();
+  const { a, b } = await server.joinPair();
   a.connection.text(pairText("a"));
   a.connection.text(pairText("c", { code: "another" }));
   await turn();
   assertEquals(a.socket.types(), ["error", "error"]);
   assertEquals(a.connection.request.id, "a");
   assertEquals([a.socket.closes, b.socket.taken()], [[], []]);
-  assertEquals(world.registry.size, 1);
+  assertEquals(server.registry.size, 1);
   a.connection.close(4000);
-  world.assertNothingLeft();
+  server.assertNothingLeft();
 });
 
 Deno.test("Connection asks the validator once, however often it is sent a pair", async () => {
-  const world = new World();
+  const server = new FakeServer();
   const decision = Promise.withResolvers<boolean>();
   let asked = 0;
-  world.pairCodeValidator = () => {
+  server.pairCodeValidator = () => {
     asked++;
     return decision.promise;
   };
-  const { socket, connection } = await world.join("a");
+  const { socket, connection } = await server.join("a");
   connection.text(pairText("b", { code: "another" }));
   assertEquals(socket.types(), ["error"]);
   decision.resolve(true);
@@ -487,12 +315,12 @@ Deno.test("Connection asks the validator once, however often it is sent a pair",
   assertEquals(asked, 1);
   assertEquals(connection.request.id, "a");
   connection.close(4000);
-  world.assertNothingLeft();
+  server.assertNothingLeft();
 });
 
 Deno.test("Connection passes packets to the other peer as they are, in order", async () => {
-  const world = new World();
-  const { a, b } = await world.joinPair();
+  const server = new FakeServer();
+  const { a, b } = await server.joinPair();
   // It never reads one, so they need not be packets.
   const packets = [0, 1, 6, 7, 65_535, 65_536].map((n) => new ArrayBuffer(n));
   for (const packet of packets) a.connection.binary(packet);
@@ -505,8 +333,8 @@ Deno.test("Connection passes packets to the other peer as they are, in order", a
 });
 
 Deno.test("Connection passes signals to the other peer letter for letter", async () => {
-  const world = new World();
-  const { a, b } = await world.joinPair();
+  const server = new FakeServer();
+  const { a, b } = await server.joinPair();
   const texts = [
     '{"type":"rtc.connect","data":{"generation":1}}',
     ' { "data" : {"generation":1.0e0,"candidate":null,"new":1} ,"type":"rtc.signal"}',
@@ -518,29 +346,29 @@ Deno.test("Connection passes signals to the other peer letter for letter", async
 });
 
 Deno.test("Connection closes one that sends a packet of more than 65536 bytes", async () => {
-  const world = new World();
-  const { a, b } = await world.joinPair();
+  const server = new FakeServer();
+  const { a, b } = await server.joinPair();
   a.connection.binary(new ArrayBuffer(65_537));
   assertEquals(a.socket.closeCode, 4001);
   assertEquals(b.socket.types(), ["peer.lost"]);
   b.connection.close(4000);
-  world.assertNothingLeft();
+  server.assertNothingLeft();
 });
 
 Deno.test("Connection closes one that sends such a packet before its pair, too", () => {
-  const world = new World();
-  const { socket, connection } = world.connect();
+  const server = new FakeServer();
+  const { socket, connection } = server.connect();
   connection.binary(new ArrayBuffer(65_536));
   assertEquals(socket.closes, []);
   connection.binary(new ArrayBuffer(65_537));
   assertEquals(socket.closeCode, 4001);
-  world.assertNothingLeft();
+  server.assertNothingLeft();
 });
 
 Deno.test("Connection drops packets and signals for a peer that is not here", async () => {
   const signal = '{"type":"rtc.connect","data":{"generation":1}}';
-  const world = new World();
-  const a = world.connect();
+  const server = new FakeServer();
+  const a = server.connect();
   const send = () => {
     a.connection.binary(new ArrayBuffer(6));
     a.connection.text(signal);
@@ -552,43 +380,43 @@ Deno.test("Connection drops packets and signals for a peer that is not here", as
   await turn();
   a.socket.taken();
   send();
-  const b = await world.join("b");
+  const b = await server.join("b");
   b.connection.close(1006);
   assertEquals(a.socket.types(), ["peer.found", "peer.lost"]);
   b.socket.taken();
   send();
   assertEquals(b.socket.taken(), []);
   // Nothing was kept for later.
-  const newB = await world.join("b", { partner: "a" });
+  const newB = await server.join("b", { partner: "a" });
   assertEquals(newB.socket.types(), ["ping", "peer.found"]);
   newB.connection.close(4000);
-  world.assertNothingLeft();
+  server.assertNothingLeft();
 });
 
 Deno.test("Connection tells the other peer of a broken socket, whatever its code", async () => {
   for (const code of [0, 1000, 1001, 1005, 1006, 3000, 4001, 4999]) {
-    const world = new World();
-    const { a, b } = await world.joinPair();
+    const server = new FakeServer();
+    const { a, b } = await server.joinPair();
     b.connection.close(code);
     assertEquals(a.socket.taken(), [{ type: "peer.lost" }], `${code}`);
     a.connection.close(4000);
-    world.assertNothingLeft();
+    server.assertNothingLeft();
   }
 });
 
 Deno.test("Connection ends the other peer's conversation when one closes with 4000", async () => {
-  const world = new World();
-  const { a, b } = await world.joinPair();
+  const server = new FakeServer();
+  const { a, b } = await server.joinPair();
   b.connection.close(4000);
   assertEquals(a.socket.closeCode, 4007);
   assertEquals(a.socket.taken(), []);
-  world.assertNothingLeft();
+  server.assertNothingLeft();
 });
 
 Deno.test("Connection hands its place to a newer socket and carries nothing more", async () => {
-  const world = new World();
-  const { a, b } = await world.joinPair();
-  const newA = await world.join("a", { partner: "b" });
+  const server = new FakeServer();
+  const { a, b } = await server.joinPair();
+  const newA = await server.join("a", { partner: "b" });
   assertEquals(a.socket.closeCode, 4006);
   assertEquals(b.socket.types(), ["peer.found"]);
   assertEquals(newA.socket.types(), ["ping", "peer.found"]);
@@ -602,17 +430,17 @@ Deno.test("Connection hands its place to a newer socket and carries nothing more
   assertStrictEquals(newA.socket.taken()[0], packet);
   assertEquals(a.socket.taken(), []);
   newA.connection.close(4000);
-  world.assertNothingLeft();
+  server.assertNothingLeft();
 });
 
 Deno.test("Connection is asked for a sign of life every 15 seconds", async () => {
-  const world = new World();
-  const a = await world.join("a", { partner: "b" });
+  const server = new FakeServer();
+  const a = await server.join("a", { partner: "b" });
   a.socket.taken();
   for (let time = 0; time < 20; time++) {
-    world.clock.advance(HEARTBEAT_MS - 1);
+    server.clock.advance(HEARTBEAT_MS - 1);
     assertEquals(a.socket.taken(), []);
-    world.clock.advance(1);
+    server.clock.advance(1);
     assertEquals(a.socket.taken(), [
       { type: "ping", data: { interval: 15_000 } },
     ]);
@@ -622,25 +450,25 @@ Deno.test("Connection is asked for a sign of life every 15 seconds", async () =>
 });
 
 Deno.test("Connection is closed after two intervals without a sign of life", async () => {
-  const world = new World();
-  const { a, b } = await world.joinPair();
-  world.pass(2 * HEARTBEAT_MS - 1, b);
+  const server = new FakeServer();
+  const { a, b } = await server.joinPair();
+  server.pass(2 * HEARTBEAT_MS - 1, b);
   assertEquals(a.socket.closes, []);
-  world.pass(1, b);
+  server.pass(1, b);
   assertEquals(a.socket.closeCode, 4009);
   assertEquals(b.socket.closes, []);
   b.connection.close(4000);
-  world.assertNothingLeft();
+  server.assertNothingLeft();
 });
 
 Deno.test("Connection is closed within three intervals of the last sign of life", async () => {
-  const world = new World();
-  const a = await world.join("a", { partner: "b" });
-  world.clock.advance(1);
+  const server = new FakeServer();
+  const a = await server.join("a", { partner: "b" });
+  server.clock.advance(1);
   a.connection.text('{"type":"pong"}');
-  world.clock.advance(2 * HEARTBEAT_MS - 1);
+  server.clock.advance(2 * HEARTBEAT_MS - 1);
   assertEquals(a.socket.closes, []);
-  world.clock.advance(HEARTBEAT_MS);
+  server.clock.advance(HEARTBEAT_MS);
   assertEquals(a.socket.closeCode, 4009);
 });
 
@@ -653,33 +481,33 @@ Deno.test("Connection takes any message for a sign of life", async () => {
     (connection) => connection.binary(new ArrayBuffer(6)),
   ];
   for (const sign of signs) {
-    const world = new World();
-    const { socket, connection } = await world.join("a", { partner: "b" });
+    const server = new FakeServer();
+    const { socket, connection } = await server.join("a", { partner: "b" });
     for (let time = 0; time < 10; time++) {
-      world.clock.advance(HEARTBEAT_MS);
+      server.clock.advance(HEARTBEAT_MS);
       sign(connection);
     }
     assertEquals(socket.closes, []);
     connection.close(4000);
-    world.assertNothingLeft();
+    server.assertNothingLeft();
   }
 });
 
 Deno.test("Connection is not asked for anything once it has ended", async () => {
-  const world = new World();
-  const { a, b } = await world.joinPair();
+  const server = new FakeServer();
+  const { a, b } = await server.joinPair();
   a.connection.close(1006);
   b.connection.dismiss(1001, "Closing");
   a.socket.taken();
   b.socket.taken();
-  world.clock.advance(10 * HEARTBEAT_MS);
+  server.clock.advance(10 * HEARTBEAT_MS);
   assertEquals([a.socket.sent, b.socket.sent], [[], []]);
-  world.assertNothingLeft();
+  server.assertNothingLeft();
 });
 
 Deno.test("Connection dismisses one that does not read when more than 4 MiB wait", async () => {
-  const world = new World();
-  const { a, b } = await world.joinPair();
+  const server = new FakeServer();
+  const { a, b } = await server.joinPair();
   b.socket.stalled = true;
   const packet = new ArrayBuffer(65_536);
   for (let sent = 0; sent < MAX_WAITING_BYTES; sent += 65_536) {
@@ -695,29 +523,29 @@ Deno.test("Connection dismisses one that does not read when more than 4 MiB wait
   assertLessOrEqual(b.socket.bufferedAmount, MAX_WAITING_BYTES + 65_536);
   assertEquals(a.socket.closes, []);
   a.connection.close(4000);
-  world.assertNothingLeft();
+  server.assertNothingLeft();
 });
 
 Deno.test("Connection dismisses one that does not read its error messages", async () => {
   const controlRate = { burst: 100_000, perSecond: 1 };
-  const world = new World({ controlRate });
-  const { socket, connection } = await world.join("a");
+  const server = new FakeServer({ controlRate });
+  const { socket, connection } = await server.join("a");
   socket.stalled = true;
   for (let text = 0; text < 100_000 && !socket.closeCode; text++) {
     connection.text("hello");
   }
   assertEquals(socket.closeCode, 4009);
-  world.assertNothingLeft();
+  server.assertNothingLeft();
 });
 
 Deno.test("Connection keeps no timer when a heartbeat is what makes too much wait", async () => {
-  const world = new World();
-  const { socket } = await world.join("a");
+  const server = new FakeServer();
+  const { socket } = await server.join("a");
   socket.stalled = true;
   socket.bufferedAmount = MAX_WAITING_BYTES;
-  world.clock.advance(HEARTBEAT_MS);
+  server.clock.advance(HEARTBEAT_MS);
   assertEquals(socket.closeCode, 4009);
-  world.assertNothingLeft();
+  server.assertNothingLeft();
 });
 
 Deno.test("Connection stands a partner that is dismissed while it is told of it", async () => {
@@ -729,11 +557,11 @@ Deno.test("Connection stands a partner that is dismissed while it is told of it"
   // Nobody awaits the validator: what is thrown after it ends the process.
   globalThis.addEventListener("unhandledrejection", fail);
   try {
-    const world = new World();
-    const { a } = await world.joinPair();
+    const server = new FakeServer();
+    const { a } = await server.joinPair();
     a.socket.stalled = true;
     a.socket.bufferedAmount = MAX_WAITING_BYTES;
-    const newB = await world.join("b", { partner: "a" });
+    const newB = await server.join("b", { partner: "a" });
     // It is reported when all promises have had their turn.
     await new Promise((resolve) => setTimeout(resolve));
     assertEquals(failures, []);
@@ -742,29 +570,29 @@ Deno.test("Connection stands a partner that is dismissed while it is told of it"
     const types = newB.socket.types();
     assert(types.includes("ping"), `${types}`);
     assert(["peer.waiting", "peer.lost"].includes(types.at(-1)!), `${types}`);
-    world.pass(20_000, newB);
+    server.pass(20_000, newB);
     assertEquals(newB.socket.closes, []);
     newB.connection.close(4000);
-    world.assertNothingLeft();
+    server.assertNothingLeft();
   } finally {
     globalThis.removeEventListener("unhandledrejection", fail);
   }
 });
 
 Deno.test("Connection.dismiss() closes once, and harms nothing when it is called again", async () => {
-  const world = new World();
-  const { a, b } = await world.joinPair();
+  const server = new FakeServer();
+  const { a, b } = await server.joinPair();
   a.connection.dismiss(4009, "First");
   a.connection.dismiss(4001, "Second");
   assertEquals(a.socket.closes, [{ code: 4009, reason: "First" }]);
-  assertEquals(world.ended, [a.connection]);
+  assertEquals(server.ended, [a.connection]);
   assertEquals(b.socket.types(), ["peer.lost"]);
   b.connection.close(4000);
-  world.assertNothingLeft();
+  server.assertNothingLeft();
 });
 
 Deno.test("Connection.dismiss() cuts a long reason to what a close frame holds", () => {
-  const { socket, connection } = new World().connect();
+  const { socket, connection } = new FakeServer().connect();
   connection.dismiss(1001, "€".repeat(100));
   assertEquals(socket.closes, [{ code: 1001, reason: "€".repeat(41) }]);
 });
@@ -772,11 +600,11 @@ Deno.test("Connection.dismiss() cuts a long reason to what a close frame holds",
 Deno.test("Connection.close() harms nothing when it is reported twice", async () => {
   // Deno reports 1001 and then 1005 for one socket.
   for (const codes of [[1001, 1005], [1005, 4000], [4000, 1005]]) {
-    const world = new World();
-    const { a, b } = await world.joinPair();
+    const server = new FakeServer();
+    const { a, b } = await server.joinPair();
     for (const code of codes) a.connection.close(code);
-    assertEquals(world.ended[0], a.connection);
-    assertEquals(new Set(world.ended).size, world.ended.length);
+    assertEquals(server.ended[0], a.connection);
+    assertEquals(new Set(server.ended).size, server.ended.length);
     assertEquals(a.socket.closes, []);
     if (codes[0] === 4000) {
       assertEquals(b.socket.closeCode, 4007);
@@ -785,26 +613,26 @@ Deno.test("Connection.close() harms nothing when it is reported twice", async ()
       assertEquals(b.socket.closes, []);
     }
     b.connection.close(4000);
-    world.assertNothingLeft();
+    server.assertNothingLeft();
   }
 });
 
 Deno.test("Connection.close() harms nothing after a dismissal, nor a dismissal after it", async () => {
-  const world = new World();
-  const { a, b } = await world.joinPair();
+  const server = new FakeServer();
+  const { a, b } = await server.joinPair();
   a.connection.dismiss(4009, "Why");
   a.connection.close(4009);
   b.connection.close(1006);
   b.connection.dismiss(1001, "Closing");
   assertEquals(b.socket.closes, []);
-  assertEquals(world.ended, [a.connection, b.connection]);
-  world.clock.advance(30_000);
-  world.assertNothingLeft();
+  assertEquals(server.ended, [a.connection, b.connection]);
+  server.clock.advance(30_000);
+  server.assertNothingLeft();
 });
 
 Deno.test("Connection ignores what still arrives after its end", async () => {
-  const world = new World();
-  const { a, b } = await world.joinPair();
+  const server = new FakeServer();
+  const { a, b } = await server.joinPair();
   a.connection.dismiss(4009, "Why");
   a.socket.taken();
   b.socket.taken();
@@ -817,7 +645,7 @@ Deno.test("Connection ignores what still arrives after its end", async () => {
   assertEquals([a.socket.sent, b.socket.sent], [[], []]);
   assertEquals(a.socket.closes.length, 1);
   b.connection.close(4000);
-  world.assertNothingLeft();
+  server.assertNothingLeft();
 });
 
 Deno.test("Connection stands anything a client sends, and another pair goes on", async () => {
@@ -830,16 +658,16 @@ Deno.test("Connection stands anything a client sends, and another pair goes on",
     '{"type":"rtc.signal","data":{"generation":1,"candidate":null}}',
   ].map((text) => new TextEncoder().encode(text.slice(0, 300)));
   const decoder = new TextDecoder();
-  const world = new World();
-  world.pairCodeValidator = (pairCode) => pairCode !== "refused";
-  const c = await world.join("c", { code: "other" });
-  const d = await world.join("d", { code: "other" });
+  const server = new FakeServer();
+  server.pairCodeValidator = (pairCode) => pairCode !== "refused";
+  const c = await server.join("c", { code: "other" });
+  const d = await server.join("d", { code: "other" });
 
   await fuzz(300, async (chance) => {
     const clients = [];
     for (let step = 0; step < 40; step++) {
       if (clients.length === 0 || chance.below(8) === 0) {
-        clients.push(world.connect());
+        clients.push(server.connect());
       }
       const { connection } = chance.pick(clients);
       switch (chance.below(8)) {
@@ -857,7 +685,7 @@ Deno.test("Connection stands anything a client sends, and another pair goes on",
           await turn();
           break;
         case 5:
-          world.pass(chance.pick([1, 5000, 20_000]), c, d);
+          server.pass(chance.pick([1, 5000, 20_000]), c, d);
           break;
         default:
           connection.text(decoder.decode(chance.pick(valid)));
@@ -875,6 +703,6 @@ Deno.test("Connection stands anything a client sends, and another pair goes on",
   });
 
   c.connection.close(4000);
-  world.clock.advance(600_000);
-  world.assertNothingLeft();
+  server.clock.advance(600_000);
+  server.assertNothingLeft();
 });

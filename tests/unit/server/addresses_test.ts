@@ -1,0 +1,126 @@
+import { assert, assertEquals, assertFalse } from "@std/assert";
+import { Addresses, FAILED_PAIR_COST } from "../../../src/server/addresses.ts";
+import { resolveServerOptions } from "../../../src/server/options.ts";
+import { VirtualClock } from "../../../testing.ts";
+
+const RATE = { burst: 20, perSecond: 1 };
+
+function setUp(options: Parameters<typeof resolveServerOptions>[0] = {}) {
+  const clock = new VirtualClock();
+  const settings = resolveServerOptions({
+    addressControlRate: RATE,
+    pairRate: RATE,
+    ...options,
+  });
+  return { clock, addresses: new Addresses(settings, clock.now) };
+}
+
+/** How often in a row it says yes, at most 100 times. */
+function times(ask: () => boolean): number {
+  let count = 0;
+  while (count < 100 && ask()) count++;
+  return count;
+}
+
+Deno.test("Addresses.admit() refuses more than maxConnections, wherever they come from", () => {
+  const { addresses } = setUp({ maxConnections: 2 });
+  assertEquals(addresses.admit("a"), undefined);
+  assertEquals(addresses.admit(undefined), undefined);
+  for (const address of ["a", "b", undefined]) {
+    assertEquals(addresses.admit(address), "connections");
+  }
+  assertEquals(addresses.connections, 2);
+  addresses.release(undefined);
+  assertEquals(addresses.admit("b"), undefined);
+});
+
+Deno.test("Addresses.admit() refuses more than maxConnectionsPerAddress, and others not", () => {
+  const { addresses } = setUp({ maxConnectionsPerAddress: 2 });
+  assertEquals([addresses.admit("a"), addresses.admit("a")], [
+    undefined,
+    undefined,
+  ]);
+  assertEquals(addresses.admit("a"), "address");
+  assertEquals(addresses.admit("b"), undefined);
+  // One that was refused is not to be released.
+  assertEquals(addresses.connections, 3);
+  addresses.release("a");
+  assertEquals(addresses.admit("a"), undefined);
+  assertEquals(addresses.admit("a"), "address");
+});
+
+Deno.test("Addresses.admit() does not count by address what has none", () => {
+  const { addresses } = setUp({ maxConnectionsPerAddress: 1 });
+  for (let time = 0; time < 10; time++) {
+    assertEquals(addresses.admit(undefined), undefined);
+  }
+  assertEquals([addresses.connections, addresses.size], [10, 0]);
+});
+
+Deno.test("Addresses.admit() refuses nobody where the limits are 0", () => {
+  const { addresses } = setUp({
+    maxConnections: 0,
+    maxConnectionsPerAddress: 0,
+  });
+  assertEquals(times(() => addresses.admit("a") === undefined), 100);
+});
+
+Deno.test("Addresses.takeControl() takes a burst and then a rate, of each address", () => {
+  const { addresses, clock } = setUp();
+  assertEquals(times(() => addresses.takeControl("a")), 20);
+  assert(addresses.takeControl("b"));
+  assertEquals(times(() => addresses.takeControl(undefined)), 100);
+  clock.advance(3000);
+  assertEquals(times(() => addresses.takeControl("a")), 3);
+  // It costs no attempts to pair.
+  assert(addresses.takePair("a"));
+});
+
+Deno.test("Addresses.takePair() takes a burst and then a rate, of each address", () => {
+  const { addresses, clock } = setUp();
+  assertEquals(times(() => addresses.takePair("a")), 20);
+  assert(addresses.takePair("b"));
+  assertEquals(times(() => addresses.takePair(undefined)), 100);
+  clock.advance(3000);
+  assertEquals(times(() => addresses.takePair("a")), 3);
+});
+
+Deno.test("Addresses.pairFailed() makes an attempt cost ten", () => {
+  const { addresses, clock } = setUp();
+  const attempt = () => {
+    const taken = addresses.takePair("a");
+    if (taken) addresses.pairFailed("a");
+    return taken;
+  };
+  assertEquals(times(attempt), 20 / FAILED_PAIR_COST);
+  addresses.pairFailed(undefined);
+  // From then on it may guess at one code in ten seconds.
+  for (let time = 0; time < 10; time++) {
+    clock.advance(10_000);
+    assertEquals(times(attempt), 1);
+  }
+});
+
+Deno.test("Addresses forgets those that have nothing open and have waited", () => {
+  const { addresses, clock } = setUp();
+  addresses.admit("open");
+  for (let index = 0; index < 100_000; index++) {
+    const address = `address ${index}`;
+    addresses.admit(address);
+    addresses.takeControl(address);
+    addresses.takePair(address);
+    addresses.pairFailed(address);
+    addresses.release(address);
+    clock.advance(100);
+  }
+  // Each is kept for ten seconds: a hundred at a time, and swept at 1024.
+  assert(addresses.size <= 1024, `${addresses.size} addresses`);
+  assertEquals(addresses.connections, 1);
+});
+
+Deno.test("Addresses forgets no debt, however many others come", () => {
+  const { addresses } = setUp();
+  while (addresses.takePair("a")) addresses.pairFailed("a");
+  for (let index = 0; index < 10_000; index++) addresses.takePair(`${index}`);
+  assertFalse(addresses.takePair("a"));
+});
