@@ -1,0 +1,416 @@
+import {
+  assert,
+  assertEquals,
+  assertLessOrEqual,
+  assertStrictEquals,
+} from "@std/assert";
+import {
+  type FakePeer,
+  FakeServer,
+  pairText,
+  turn,
+} from "../../support/fake_server.ts";
+
+const PONG = '{"type":"pong"}';
+const ADDRESS = "192.0.2.1";
+
+/** A candidate as browsers make them. */
+const CANDIDATE = JSON.stringify({
+  type: "rtc.signal",
+  data: {
+    generation: 1,
+    candidate: {
+      candidate: "candidate:1 1 udp 2113937151 192.0.2.1 50000 typ host",
+      sdpMid: "0",
+      sdpMLineIndex: 0,
+    },
+  },
+});
+
+/** Sends the same until the socket is closed, at most 100,000 times. */
+function flood({ socket, connection }: FakePeer, text: string): number {
+  let count = 0;
+  while (count < 100_000 && socket.closes.length === 0) {
+    connection.text(text);
+    count++;
+  }
+  return count;
+}
+
+Deno.test("Connection takes control messages up to maxControlLength", async () => {
+  const server = new FakeServer({ maxControlLength: 400 });
+  const { socket, connection } = await server.join("a");
+  socket.taken();
+  const [head, tail] = ['{"type":"pong","data":"', '"}'];
+  const filled = (length: number) =>
+    head + "x".repeat(length - head.length - tail.length) + tail;
+  connection.text(filled(400));
+  assertEquals(server.refusals(), []);
+  connection.text(filled(401));
+  assertEquals(server.refusals(), ["size"]);
+  const [{ type, data }] = socket.taken();
+  assertEquals(type, "error");
+  assert(data.message.includes("401") && data.message.includes("400"));
+  // It has its place, and keeps it.
+  connection.text(PONG);
+  assertEquals([socket.closes, socket.sent], [[], []]);
+});
+
+Deno.test("Connection closes on one over maxControlLength before a place is taken", () => {
+  const server = new FakeServer({ maxControlLength: 400 });
+  const { socket, connection } = server.connect(ADDRESS);
+  connection.text(pairText("a", { later: "x".repeat(400) }));
+  assertEquals(socket.closeCode, 4001);
+  assertEquals(server.events(), [
+    { type: "refuse", address: ADDRESS, reason: "size" },
+  ]);
+  server.assertNothingLeft();
+});
+
+Deno.test("Connection takes pair codes up to maxPairCodeLength", async () => {
+  const server = new FakeServer({ maxPairCodeLength: 10 });
+  const taken = await server.join("a", { code: "x".repeat(10) });
+  assertEquals(server.refusals(), []);
+  const refused = await server.join("b", { code: "x".repeat(11) });
+  assertEquals(taken.socket.closes, []);
+  assertEquals(refused.socket.closes, [{
+    code: 4001,
+    reason: "Cannot take a pair code of 11 characters: it must have 1 to 10",
+  }]);
+  assertEquals(refused.socket.types(), ["error"]);
+  assertEquals(server.refusals(), ["pair_code"]);
+});
+
+Deno.test("Connection takes packets up to maxPacketBytes", async () => {
+  const server = new FakeServer({ maxPacketBytes: 100 });
+  const { a, b } = await server.joinPair();
+  server.events();
+  a.connection.binary(new ArrayBuffer(100));
+  assertEquals(b.socket.types(), ["packet"]);
+  a.connection.binary(new ArrayBuffer(101));
+  assertEquals(a.socket.closes, [
+    { code: 4001, reason: "a packet has 101 bytes of at most 100" },
+  ]);
+  assertEquals(server.refusals(), ["size"]);
+  assertEquals([b.socket.types(), b.socket.closes], [["peer.lost"], []]);
+});
+
+Deno.test("Connection gives up one for which more than maxBufferedBytes wait", async () => {
+  const server = new FakeServer({ maxBufferedBytes: 1000 });
+  const { a, b } = await server.joinPair();
+  server.events();
+  b.socket.stalled = true;
+  for (let time = 0; time < 10; time++) {
+    a.connection.binary(new ArrayBuffer(100));
+  }
+  assertEquals([b.socket.closes, server.refusals()], [[], []]);
+  a.connection.binary(new ArrayBuffer(1));
+  assertEquals(b.socket.closeCode, 4009);
+  assertEquals(server.refusals(), ["unread"]);
+  // Nothing waits for a close that may never be reported.
+  assertEquals(server.ended, [b.connection]);
+  assertEquals(server.closed, []);
+  assertEquals([server.registry.pairs, server.registry.waiting], [0, 1]);
+  const again = await server.join("b", { partner: "a" });
+  assertEquals(again.socket.types().at(-1), "peer.found");
+  assertEquals(server.registry.pairs, 1);
+});
+
+Deno.test("Connection keeps nothing of a socket that it has given up", async () => {
+  const server = new FakeServer({ maxBufferedBytes: 1000 });
+  const { a, b } = await server.joinPair();
+  b.socket.stalled = true;
+  b.socket.bufferedAmount = 1000;
+  a.connection.binary(new ArrayBuffer(1));
+  assertEquals(b.socket.closeCode, 4009);
+  const { sent } = b.socket;
+  // The connection itself may be held by what will never report its close.
+  b.socket.send = () => {
+    throw new Error("It is sent on");
+  };
+  b.connection.found(a.connection, false);
+  b.connection.waiting();
+  b.connection.lost();
+  b.connection.dismiss(1012, "retry in 5 ms");
+  a.connection.binary(new ArrayBuffer(1));
+  assertStrictEquals(b.socket.sent, sent);
+  assertEquals(b.socket.closes.length, 1);
+});
+
+Deno.test("Connection waits for a pair as long as pairTimeout", () => {
+  const server = new FakeServer({ pairTimeout: 500 });
+  const { socket } = server.connect();
+  server.clock.advance(499);
+  assertEquals(socket.closes, []);
+  server.clock.advance(1);
+  assertEquals(socket.closes, [
+    { code: 4003, reason: 'no "pair" came in 500 ms' },
+  ]);
+  assertEquals(server.ends, socket.closes);
+  server.assertNothingLeft();
+});
+
+Deno.test("Connection asks for signs of life every heartbeatInterval", async () => {
+  const server = new FakeServer({ heartbeatInterval: 700 });
+  const { socket } = await server.join("a", { partner: "b" });
+  assertEquals(socket.taken().at(0), {
+    type: "ping",
+    data: { interval: 700 },
+  });
+  server.clock.advance(700);
+  assertEquals(socket.types(), ["ping"]);
+  server.clock.advance(700);
+  assertEquals(socket.closeCode, 4009);
+});
+
+Deno.test("Connection takes as many control messages as controlRate allows", async () => {
+  const controlRate = { burst: 10, perSecond: 2 };
+  const floods = [
+    PONG,
+    CANDIDATE,
+    "not a control message",
+    '{"type":"upgrade"}',
+    '{"type":"data","data":1}',
+    pairText("a"),
+  ];
+  for (const text of floods) {
+    const server = new FakeServer({ controlRate });
+    const { a, b } = await server.joinPair();
+    server.events();
+    // One was the pair.
+    assertEquals(flood(a, text), 10, text);
+    assertEquals(a.socket.closes, [
+      { code: 4010, reason: "too many control messages" },
+    ]);
+    assertEquals(server.refusals().at(-1), "control_rate");
+    assertEquals(b.socket.closes, []);
+    b.connection.close(4000);
+    server.assertNothingLeft();
+  }
+});
+
+Deno.test("Connection takes control messages for ever at the rate's pace", async () => {
+  const server = new FakeServer({ controlRate: { burst: 2, perSecond: 2 } });
+  const { socket, connection } = await server.join("a", { partner: "b" });
+  for (let time = 0; time < 100; time++) {
+    server.clock.advance(500);
+    connection.text(PONG);
+  }
+  assertEquals(socket.closes, []);
+});
+
+Deno.test("Connection does not count packets", async () => {
+  const server = new FakeServer({ controlRate: { burst: 1, perSecond: 1 } });
+  const { a, b } = await server.joinPair();
+  for (let time = 0; time < 10_000; time++) {
+    a.connection.binary(new ArrayBuffer(6));
+  }
+  assertEquals([a.socket.closes, b.socket.closes], [[], []]);
+});
+
+Deno.test("Connection takes as many control messages of one address as addressControlRate allows", async () => {
+  const addressControlRate = { burst: 10, perSecond: 1 };
+  const server = new FakeServer({ addressControlRate });
+  const peers = [];
+  for (const id of ["a", "b", "c"]) {
+    peers.push(await server.join(id, { code: id }, ADDRESS));
+  }
+  const other = await server.join("d", { code: "d" }, "192.0.2.2");
+  assertEquals(flood(peers[0], PONG), 8);
+  assertEquals(server.refusals(), ["control_rate"]);
+  // What is used up is used up for all of them.
+  assertEquals(flood(peers[1], PONG), 1);
+  other.connection.text(PONG);
+  assertEquals(other.socket.closes, []);
+  server.clock.advance(1000);
+  peers[2].connection.text(PONG);
+  assertEquals(peers[2].socket.closes, []);
+});
+
+Deno.test("Connection takes as many attempts to pair from one address as pairRate allows", async () => {
+  const server = new FakeServer({ pairRate: { burst: 4, perSecond: 1 } });
+  let asked = 0;
+  server.pairCodeValidator = () => ++asked > 0;
+  // Two by two they find each other: these cost one each.
+  for (const id of ["a", "b", "c", "d"]) {
+    const code = id < "c" ? "first" : "second";
+    const peer = await server.join(id, { code }, ADDRESS);
+    assertEquals(peer.socket.closes, []);
+  }
+  const { socket } = await server.join("e", { code: "third" }, ADDRESS);
+  assertEquals(socket.closes, [
+    { code: 4010, reason: "too many attempts to pair" },
+  ]);
+  assertEquals(server.refusals(), ["pair_rate"]);
+  assertEquals(asked, 4);
+  const other = await server.join("f", { code: "third" }, "192.0.2.2");
+  assertEquals(other.socket.closes, []);
+  server.clock.advance(1000);
+  const later = await server.join("g", { code: "fourth" }, ADDRESS);
+  assertEquals(later.socket.closes, []);
+});
+
+/** Whether the address has paid ten for what happens in `attempt`. */
+async function isFailure(
+  attempt: (server: FakeServer) => void | Promise<void>,
+): Promise<boolean> {
+  const server = new FakeServer({ pairRate: { burst: 30, perSecond: 0.001 } });
+  await attempt(server);
+  await turn();
+  let left = 0;
+  while (server.addresses.takePair(ADDRESS)) left++;
+  return left < 25;
+}
+
+/** What ends an attempt without a partner, and is paid for. */
+const FAILURES: Record<string, (server: FakeServer) => void | Promise<void>> = {
+  "the pair code is held by two others": async (server) => {
+    await server.joinPair();
+    await server.join("c", {}, ADDRESS);
+  },
+  "the key is wrong": async (server) => {
+    await server.join("a");
+    await server.join("a", { key: "a guess" }, ADDRESS);
+  },
+  "the pair code is refused": async (server) => {
+    server.pairCodeValidator = () => false;
+    await server.join("a", {}, ADDRESS);
+  },
+  "it leaves while it waits": async (server) => {
+    (await server.join("a", {}, ADDRESS)).connection.close(4000);
+  },
+  "its socket breaks while it waits": async (server) => {
+    (await server.join("a", {}, ADDRESS)).connection.close(1006);
+  },
+  "its socket breaks while the validator decides": async (server) => {
+    server.pairCodeValidator = () => new Promise(() => {});
+    (await server.join("a", {}, ADDRESS)).connection.close(1006);
+  },
+  "nobody comes": async (server) => {
+    const peer = await server.join("a", {}, ADDRESS);
+    server.pass(60_000, peer);
+    assertEquals(peer.socket.closeCode, 4004);
+  },
+  "it does not say what it wants": (server) => {
+    server.connect(ADDRESS);
+    server.clock.advance(10_000);
+  },
+  "it goes silent while it waits": async (server) => {
+    await server.join("a", {}, ADDRESS);
+    server.clock.advance(60_000);
+  },
+  "it speaks version 1, and leaves while it waits": async (server) => {
+    (await server.joinLegacy("code", ADDRESS)).connection.close(1005);
+  },
+  "it speaks version 1, and is busy": async (server) => {
+    await server.joinPair();
+    await server.joinLegacy("s3cret", ADDRESS);
+  },
+};
+
+for (const [name, attempt] of Object.entries(FAILURES)) {
+  Deno.test(`Connection counts an attempt to pair ten times when ${name}`, async () => {
+    assert(await isFailure(attempt));
+  });
+}
+
+/** What ends an attempt, and is nobody's guess at a pair code. */
+const HONEST: Record<string, (server: FakeServer) => void | Promise<void>> = {
+  "it has met its partner": async (server) => {
+    const a = await server.join("a", {}, ADDRESS);
+    const b = await server.join("b");
+    b.connection.close(1006);
+    a.connection.close(1006);
+  },
+  "its newer socket takes its place": async (server) => {
+    await server.join("a", {}, ADDRESS);
+    await server.join("a", {}, "192.0.2.2");
+  },
+  "the server restarts": async (server) => {
+    const { connection } = await server.join("a", {}, ADDRESS);
+    connection.dismiss(1012, "retry in 5 ms");
+  },
+  "the server ends the conversation": async (server) => {
+    await server.join("a", {}, ADDRESS);
+    server.registry.end("s3cret");
+  },
+};
+
+for (const [name, attempt] of Object.entries(HONEST)) {
+  Deno.test(`Connection counts an attempt to pair once when ${name}`, async () => {
+    assertEquals(await isFailure(attempt), false);
+  });
+}
+
+Deno.test("Connection lets an address guess at about one pair code a second", async () => {
+  const server = new FakeServer();
+  let guesses = 0;
+  const SECONDS = 600;
+  for (let second = 0; second < SECONDS; second++) {
+    for (let guess = 0; guess < 20; guess++) {
+      const code = `guess ${second} ${guess}`;
+      const { socket, connection } = await server.join("x", { code }, ADDRESS);
+      if (socket.closeCode === 4010) break;
+      guesses++;
+      connection.close(1006);
+    }
+    server.clock.advance(1000);
+  }
+  // The burst of 1000 buys a hundred at first.
+  assertLessOrEqual(guesses, SECONDS + 110);
+  // Who shares a code is let in from anywhere else.
+  const honest = await server.join("a", {}, "192.0.2.2");
+  assertEquals(honest.socket.closes, []);
+});
+
+Deno.test("Connection does not trouble a peer that sends 100 candidates at once, again and again", async () => {
+  const server = new FakeServer();
+  const { a, b } = await server.joinPair();
+  for (let restart = 0; restart < 20; restart++) {
+    for (let time = 0; time < 100; time++) a.connection.text(CANDIDATE);
+    server.pass(5000, a, b);
+  }
+  assertEquals([a.socket.closes, b.socket.closes], [[], []]);
+});
+
+Deno.test("Connection does not trouble a page that is reloaded every 2 seconds", async () => {
+  const server = new FakeServer();
+  for (let time = 0; time < 1000; time++) {
+    const peer = await server.join(`${time}`, {}, ADDRESS);
+    server.pass(2000, peer);
+    assertEquals(peer.socket.closes, []);
+    peer.connection.close(time % 2 ? 4000 : 1001);
+  }
+});
+
+Deno.test("Connection does not trouble 50 peers of one address that connect at once", async () => {
+  const server = new FakeServer();
+  for (let round = 0; round < 5; round++) {
+    const peers: FakePeer[] = [];
+    for (let index = 0; index < 50; index++) {
+      const code = `code ${index >> 1}`;
+      const id = `${round} ${index}`;
+      peers.push(await server.join(id, { code }, ADDRESS));
+    }
+    for (const { connection } of peers) {
+      for (let time = 0; time < 100; time++) connection.text(CANDIDATE);
+    }
+    server.pass(20_000, ...peers);
+    for (const { socket } of peers) assertEquals(socket.closes, []);
+    // Their network fails, and comes back.
+    for (const { connection } of peers) connection.close(4000);
+  }
+});
+
+Deno.test("Connection does not trouble 50 peers of one address that wait for hours, and come back each minute", async () => {
+  const server = new FakeServer();
+  for (let minute = 0; minute < 120; minute++) {
+    const peers: FakePeer[] = [];
+    for (let index = 0; index < 50; index++) {
+      peers.push(await server.join("x", { code: `${index}` }, ADDRESS));
+    }
+    for (const { socket } of peers) assertEquals(socket.closes, []);
+    server.pass(60_000, ...peers);
+    for (const { socket } of peers) assertEquals(socket.closeCode, 4004);
+  }
+});
