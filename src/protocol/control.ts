@@ -49,6 +49,9 @@ export interface PairRequest extends Ticket {
   readonly hello: Hello;
 }
 
+/** A bare pair code of version 1, which is anything that is no object. */
+export type LegacyPairCode = string | number | boolean | null;
+
 /** One step of WebRTC's negotiation. */
 export interface RtcSignal {
   /** Counts the connections of one conversation; an old one's are dropped. */
@@ -65,7 +68,7 @@ export type ControlMessage =
    * Client: I am this peer, and look for the other of this code. Version 1
    * sends the code alone.
    */
-  | { readonly type: "pair"; readonly data: PairRequest | string }
+  | { readonly type: "pair"; readonly data: PairRequest | LegacyPairCode }
   /** Client: I got your `ping`. */
   | { readonly type: "pong" }
   /** Server: accepted; the other peer is not here. */
@@ -199,8 +202,8 @@ export const FROM_SERVER: ControlSchemas = {
 
 /**
  * The messages that a server gets; a function, as clients have no use for it.
- * A bare pair code, of version 1, may be any string here: the server says for
- * itself how long one may be.
+ * What is no object is a bare pair code, of version 1: whether it will do is for
+ * the server to say, as a client of version 1 stands no `error`.
  */
 export const fromClient = (): ControlSchemas => {
   const name = MAX_ID_LENGTH;

@@ -25,6 +25,7 @@ import {
   type ControlMessage,
   encodeControl,
   fromClient,
+  type LegacyPairCode,
   type PairRequest,
   parseControl,
 } from "../protocol/control.ts";
@@ -298,12 +299,13 @@ export class Connection implements Member, ServerSocketHandlers {
     }
   }
 
-  async #pair(data: PairRequest | string): Promise<void> {
-    const request: PlaceRequest = typeof data === "string"
-      ? { code: data }
-      : data;
+  async #pair(data: PairRequest | LegacyPairCode): Promise<void> {
     const { addresses, registry, settings } = this.#options;
-    this.#legacy = typeof data === "string";
+    this.#legacy = !(data instanceof Object);
+    // A page of version 1 may have a number for its code, or have none.
+    const request: PlaceRequest = data instanceof Object
+      ? data
+      : { code: data === null ? "" : String(data) };
     const { maxPairCodeLength } = settings;
     const { length } = request.code;
     if (length < 1 || length > maxPairCodeLength) {

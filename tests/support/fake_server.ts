@@ -170,7 +170,10 @@ export class FakeServer {
   }
 
   /** One of version 1 that has sent its `pair`, which says the code alone. */
-  async joinLegacy(code = "s3cret", address?: string): Promise<FakePeer> {
+  async joinLegacy(
+    code: unknown = "s3cret",
+    address?: string,
+  ): Promise<FakePeer> {
     const peer = this.connect(address);
     peer.connection.text(JSON.stringify({ type: "pair", data: code }));
     await turn();

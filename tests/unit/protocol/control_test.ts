@@ -251,11 +251,13 @@ Deno.test("parseControl() rejects text that is not JSON", () => {
   assertRefused('{"type":"pong"}}', "JSON");
 });
 
-Deno.test("parseControl() rejects a pair of version 1 whose code is no string", () => {
-  for (const data of [null, 7, true, ["blue-sky"]]) {
-    assertRefused({ type: "pair", data });
+Deno.test("parseControl() takes any pair that is no object for one of version 1", () => {
+  for (const data of ["", "blue-sky", "x".repeat(1000), null, 7, true]) {
+    const message = { type: "pair", data };
+    assertEquals(parseControl(JSON.stringify(message)) as unknown, message);
   }
   assertRefused('{"type":"pair"}');
+  assertRefused('{"type":"pair","data":["blue-sky"]}');
 });
 
 Deno.test("parseControl() takes 65536 characters and rejects one more", () => {
@@ -330,7 +332,7 @@ function isControlMessage(value: unknown): boolean {
     case "data":
       return true;
     case "pair":
-      if (typeof data === "string") return true;
+      if (data !== undefined && !isObject(data)) return true;
       return isObject(data) && isText(fields.code, 256) &&
         fields.version === 2 && isText(fields.id, 64) &&
         isText(fields.key, 64) && isCount(fields.resumeTimeout) &&

@@ -52,6 +52,13 @@ Deno.test("Connection pairs two of version 1, and has the second make the offer"
   server.assertNothingLeft();
 });
 
+Deno.test("Connection takes a number for a pair code of version 1, as its server did", async () => {
+  const server = new FakeServer();
+  const a = await server.joinLegacy(42);
+  await server.joinLegacy("42");
+  assertEquals(a.socket.taken(), [found(false)]);
+});
+
 Deno.test("Connection passes messages and signals of version 1 on letter for letter", async () => {
   const server = new FakeServer();
   const { a, b } = await joinLegacyPair(server);
@@ -139,7 +146,7 @@ Deno.test("Connection never sends an error to one of version 1", async () => {
     assertEquals(a.socket.types(), ["warning"], text.slice(0, 80));
   }
   assertUntouched(a, b);
-  for (const code of ["", "x".repeat(300)]) {
+  for (const code of ["", "x".repeat(300), null]) {
     const refused = await server.joinLegacy(code);
     assertEquals(refused.socket.types(), ["warning"]);
     assertEquals(refused.socket.closeCode, 4001);
