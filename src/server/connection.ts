@@ -127,8 +127,8 @@ export class Connection implements Member, ServerSocketHandlers {
   /** The partner, where both have packets: version 1 has none. */
   #receiver: Connection | null = null;
   #iceServers: readonly object[] = [];
-  /** Since when it has looked for a partner. */
-  #aloneSince = 0;
+  /** Since when it has looked for a partner; `null` while it has one. */
+  #aloneSince: number | null = null;
   /** Whether the attempt to pair counts as failed when it ends now. */
   #attempting = false;
   /** Whether it has reported its data channel, since it has its partner. */
@@ -404,12 +404,14 @@ export class Connection implements Member, ServerSocketHandlers {
 
   #paired(partner: Connection): void {
     const now = this.#options.now();
-    const [first, second] = [this.#aloneSince, partner.#aloneSince].sort(
-      (a, b) => a - b,
-    );
-    this.#aloneSince = partner.#aloneSince = now;
-    const [waitedMs, pairingMs] = [now - first, now - second];
-    this.#observe({ type: "pair", waitedMs, pairingMs });
+    const oneMs = now - (this.#aloneSince ?? now);
+    const otherMs = now - (partner.#aloneSince ?? now);
+    this.#aloneSince = partner.#aloneSince = null;
+    this.#observe({
+      type: "pair",
+      waitedMs: Math.max(oneMs, otherMs),
+      pairingMs: Math.min(oneMs, otherMs),
+    });
   }
 
   #takeControl(): boolean {

@@ -148,7 +148,6 @@ export class PairRegistry {
     const conversation = other !== undefined || slot.expected !== undefined;
     if (other?.member && isLegacy(other)) {
       slot.seats.splice(slot.seats.indexOf(seat), 1);
-      slot.resumeTimeoutMs = 0;
       this.#count(slot);
       other.member.lost();
     } else if (forGood || !conversation || isLegacy(seat)) {

@@ -118,6 +118,17 @@ Deno.test("Addresses forgets those that have nothing open and have waited", () =
   assertEquals(addresses.connections, 1);
 });
 
+Deno.test("Addresses forgets no connection that is open, however many others come", () => {
+  const { addresses } = setUp({ maxConnectionsPerAddress: 1 });
+  addresses.admit("a");
+  for (let index = 0; index < 10_000; index++) {
+    addresses.admit(`${index}`);
+    addresses.release(`${index}`);
+  }
+  assert(addresses.size <= 1024, `${addresses.size} addresses`);
+  assertEquals(addresses.admit("a"), "address");
+});
+
 Deno.test("Addresses forgets no debt, however many others come", () => {
   const { addresses } = setUp();
   while (addresses.takePair("a")) addresses.pairFailed("a");

@@ -1,16 +1,11 @@
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { assert, assertEquals } from "@std/assert";
+import { collectGarbage } from "../../support/collect_garbage.ts";
 import {
   type FakePeer,
   FakeServer,
   pairText,
   turn,
 } from "../../support/fake_server.ts";
-
-// Without a flag on the command line, this is where the collector can be had.
-setFlagsFromString("--expose-gc");
-const collectGarbage: () => void = runInNewContext("gc");
 
 /** Bytes in use, garbage apart. */
 function heapBytes(): number {

@@ -42,6 +42,29 @@ Deno.test("Connection observes a peer that resumes before its partner does", asy
   ]);
 });
 
+Deno.test("Connection observes no wait where a newer socket takes its peer's place", async () => {
+  const server = new FakeServer();
+  const { a, b } = await server.joinPair();
+  server.pass(10_000, a, b);
+  server.events();
+  await server.join("b", { partner: "a" });
+  assertEquals(server.events(), [
+    { type: "pair", waitedMs: 0, pairingMs: 0 },
+  ]);
+});
+
+Deno.test("Connection observes nothing of one that has ended", async () => {
+  const server = new FakeServer();
+  const { a } = await server.joinPair();
+  a.connection.dismiss(4009, "Why");
+  server.events();
+  a.connection.text("garbage");
+  a.connection.text('{"type":"upgrade"}');
+  a.connection.binary(new ArrayBuffer(70_000));
+  a.connection.waiting();
+  assertEquals(server.events(), []);
+});
+
 Deno.test("Connection observes a data channel once for each time that a peer finds its partner", async () => {
   const server = new FakeServer();
   const { a, b } = await server.joinPair();
@@ -179,6 +202,13 @@ Deno.test("Connection asks for no servers on behalf of a refused pair code", asy
   };
   server.pairCodeValidator = () => false;
   await server.join("a");
+  // Nor of one that has gone meanwhile.
+  const decision = Promise.withResolvers<boolean>();
+  server.pairCodeValidator = () => decision.promise;
+  const { connection } = await server.join("b");
+  connection.close(1006);
+  decision.resolve(true);
+  await turn();
   assertEquals(asked, 0);
 });
 

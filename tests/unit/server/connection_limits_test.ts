@@ -4,6 +4,7 @@ import {
   assertLessOrEqual,
   assertStrictEquals,
 } from "@std/assert";
+import { collectGarbage } from "../../support/collect_garbage.ts";
 import {
   type FakePeer,
   FakeServer,
@@ -135,6 +136,24 @@ Deno.test("Connection keeps nothing of a socket that it has given up", async () 
   a.connection.binary(new ArrayBuffer(1));
   assertStrictEquals(b.socket.sent, sent);
   assertEquals(b.socket.closes.length, 1);
+});
+
+Deno.test("Connection refers to no socket and no partner that it has given up", async () => {
+  const server = new FakeServer({ maxBufferedBytes: 1000 });
+  const { ended, sockets } = await (async () => {
+    const { a, b } = await server.joinPair();
+    b.socket.stalled = true;
+    b.socket.bufferedAmount = 1000;
+    a.connection.binary(new ArrayBuffer(1));
+    a.connection.close(4000);
+    const sockets = [a.socket, b.socket].map((socket) => new WeakRef(socket));
+    return { ended: [a.connection, b.connection], sockets };
+  })();
+  // What a WeakRef was made of lives until the end of the turn.
+  await new Promise((resolve) => setTimeout(resolve));
+  collectGarbage();
+  assertEquals(sockets.map((socket) => socket.deref()), [undefined, undefined]);
+  assertEquals(ended.length, 2);
 });
 
 Deno.test("Connection waits for a pair as long as pairTimeout", () => {
