@@ -226,7 +226,9 @@ export const fromClient = (): ControlSchemas => {
     upgrade: anything,
     data: anything,
     pair: (value) =>
-      typeof value === "string" ? undefined : mismatch(value, pair),
+      value === undefined || value instanceof Object
+        ? mismatch(value, pair)
+        : undefined,
   };
 };
 
