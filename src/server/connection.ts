@@ -429,7 +429,9 @@ export class Connection implements Member, ServerSocketHandlers {
     this.#observeRefusal(reason);
     if (this.#legacy) this.#send(legacyWarning(message));
     else this.#sendControl({ type: "error", data: { message } });
-    if (this.#stage !== "joined") this.dismiss(MALFORMED, message);
+    // In version 1 nobody is told of a place, so nobody waits for it.
+    const waits = this.#legacy && this.#stage === "validating";
+    if (this.#stage !== "joined" && !waits) this.dismiss(MALFORMED, message);
   }
 
   #refuse(reason: RefusalReason, code: number, text: string): void {
