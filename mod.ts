@@ -11,7 +11,8 @@
  * import { SocketPeer, SocketPeerServer } from "@socketpeer/socketpeer";
  *
  * const peerServer = new SocketPeerServer({ port: 0 });
- * const url = `http://localhost:${peerServer.server!.addr.port}`;
+ * const { port } = await peerServer.ready;
+ * const url = `http://localhost:${port}`;
  *
  * const alice = new SocketPeer({ pairCode: "yolo", url });
  * const bob = new SocketPeer({ pairCode: "yolo", url });

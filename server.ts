@@ -13,7 +13,8 @@
  * import { SocketPeerServer } from "@socketpeer/socketpeer/server";
  *
  * const peerServer = new SocketPeerServer({ port: 0 });
- * const { port } = peerServer.server!.addr;
+ * const { port } = await peerServer.ready;
+ * console.log(`Peers connect to http://localhost:${port}`);
  *
  * await peerServer.close();
  * ```
@@ -21,9 +22,32 @@
  * @module
  */
 
-export { SocketPeerServer } from "./src/server/socket_peer_server.ts";
-export type { SocketPeerServerOptions } from "./src/server/options.ts";
-export type { ListeningServer } from "./src/server/adapters/deno.ts";
+export {
+  type CloseOptions,
+  SocketPeerServer,
+} from "./src/server/socket_peer_server.ts";
+export type {
+  Rate,
+  SocketPeerServerOptions,
+  TurnOptions,
+} from "./src/server/options.ts";
+export type {
+  RefusalReason,
+  ServerEvent,
+  ServerObserver,
+  ServerStats,
+} from "./src/server/server_event.ts";
+export type {
+  ConnectionInfo,
+  ListeningServer,
+} from "./src/server/adapters/deno.ts";
+export type { IceServer } from "./src/runtime.ts";
+export type { ListeningAddress } from "./src/server/adapters/host.ts";
+export type {
+  EventSource,
+  HttpServer,
+  WsServer,
+} from "./src/server/adapters/ws.ts";
 
 if (import.meta.main) {
   const { main } = await import("./src/server/cli.ts");

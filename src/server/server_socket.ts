@@ -15,6 +15,8 @@ export interface ServerSocket {
   send(data: string | Bytes): void;
   /** Starts the closing handshake; does nothing once it is closing. */
   close(code: number, reason: string): void;
+  /** Cuts it off, told or not; Deno has no way to. */
+  terminate?(): void;
 }
 
 /** What a {@linkcode ServerSocket} reports. */
@@ -24,5 +26,5 @@ export interface ServerSocketHandlers {
   /** A binary message, as it came. */
   binary(bytes: Bytes): void;
   /** It is closed; may be reported more than once. */
-  close(code: number): void;
+  close(code: number, reason: string): void;
 }

@@ -1,31 +1,51 @@
 /**
- * SocketPeerServer: pairs peers by code, carries their signaling, and relays
- * their packets while they have no data channel.
+ * The server: joins an adapter, which accepts sockets, to the registry, which
+ * pairs them.
  *
  * @module
  */
 
+import { SERVICE_RESTART } from "../protocol/close_code.ts";
 import { after, systemRuntime } from "../runtime.ts";
 import {
+  answer,
+  type ConnectionInfo,
   type ListeningServer,
-  requestPath,
-  serve,
-  upgrade,
 } from "./adapters/deno.ts";
+import {
+  createHost,
+  type Host,
+  type ListeningAddress,
+  recognizeServer,
+} from "./adapters/host.ts";
+import type { HttpServer, WsServer } from "./adapters/ws.ts";
 import { Addresses } from "./addresses.ts";
-import { Connection, type ConnectionOptions } from "./connection.ts";
+import { admit, type Gate } from "./admission.ts";
+import { Connection } from "./connection.ts";
+import { harmless } from "./observe.ts";
+import { OpenSockets } from "./open_sockets.ts";
 import {
   type ResolvedServerOptions,
   resolveServerOptions,
   type SocketPeerServerOptions,
 } from "./options.ts";
 import { PairRegistry } from "./pair_registry.ts";
-import type { ServerSocket } from "./server_socket.ts";
+import type { ServerObserver, ServerStats } from "./server_event.ts";
+import type { ServerSocket, ServerSocketHandlers } from "./server_socket.ts";
 
-/** RFC 6455: the server goes away; peers dial again. */
-const GOING_AWAY = 1001;
-/** How long clients have to answer that, in milliseconds. */
-const GOODBYE_MS = 1000;
+/** Options of {@linkcode SocketPeerServer.close}. */
+export interface CloseOptions {
+  /**
+   * How long clients have to close their sockets after they were told, in
+   * milliseconds, before they are cut off.
+   *
+   * @default {1000}
+   */
+  drainTimeout?: number;
+}
+
+/** Times between which peers that are sent away together come back. */
+const RETRY_SPREAD_MS = { perConnection: 1, least: 100, most: 5000 };
 
 /**
  * Brings the two peers of each pair code together.
@@ -33,86 +53,157 @@ const GOODBYE_MS = 1000;
  * All its state is in its sockets and in memory: peers that were connected
  * when it stops go on where they were when it, or another, is there again.
  *
+ * It runs on Deno, Node and Bun.
+ *
  * @example Listen
- * ```ts ignore
+ * ```ts
  * import { SocketPeerServer } from "@socketpeer/socketpeer/server";
  *
- * const peerServer = new SocketPeerServer({ port: 3000 });
+ * const peerServer = new SocketPeerServer({ port: 0 });
+ * const { port } = await peerServer.ready;
+ * console.log(`Peers connect to http://localhost:${port}`);
+ *
+ * await peerServer.close();
  * ```
  *
- * @example Mount it beside other routes
+ * @example Mount it beside other routes of Deno.serve
  * ```ts
  * import { SocketPeerServer } from "@socketpeer/socketpeer/server";
  *
  * const peerServer = new SocketPeerServer({ listen: false });
- * const server = Deno.serve({ port: 0 }, (request) => {
+ * const server = Deno.serve({ port: 0 }, (request, info) => {
  *   const { pathname } = new URL(request.url);
- *   if (pathname === "/socketpeer/") return peerServer.handler(request);
+ *   if (pathname === "/socketpeer/") return peerServer.handler(request, info);
  *   return new Response("Hello");
  * });
  *
  * await peerServer.close();
  * await server.shutdown();
  * ```
+ *
+ * @example Attach it to a server of node:http, such as Express's
+ * ```ts
+ * import { SocketPeerServer } from "@socketpeer/socketpeer/server";
+ * import { createServer } from "node:http";
+ *
+ * const server = createServer((_request, response) => response.end("Hello"));
+ * const peerServer = new SocketPeerServer(server);
+ * server.listen(0);
+ * const { port } = await peerServer.ready;
+ * console.log(`Peers connect to http://localhost:${port}`);
+ *
+ * await peerServer.close();
+ * server.close();
+ * ```
  */
 export class SocketPeerServer {
-  /** The server that listens; `null` with `listen: false`. */
-  readonly server: ListeningServer | null;
-  /** Deno's WebSockets need no server object of their own. */
-  readonly socket: null = null;
+  /**
+   * Resolves with where it listens, once it does. Then
+   * {@linkcode SocketPeerServer.server} and
+   * {@linkcode SocketPeerServer.socket} are there, too. It rejects if it can't
+   * listen, and if it has no server that could, as with `listen: false`.
+   */
+  readonly ready: Promise<ListeningAddress>;
 
   readonly #options: ResolvedServerOptions;
+  readonly #observe: ServerObserver;
+  readonly #addresses: Addresses;
   readonly #registry: PairRegistry;
   readonly #connections = new Set<Connection>();
-  /** What all connections share. */
-  #shared: ConnectionOptions | undefined;
+  readonly #sockets: OpenSockets;
+  readonly #gate: Gate;
+  readonly #random: () => number;
+  readonly #host: Host;
+  #closing: Promise<void> | null = null;
   #closed = false;
-  #openSockets = 0;
-  #allClosed: (() => void) | null = null;
 
   /**
-   * Creates a server, which listens unless `listen` is `false`.
+   * Creates a server that listens by itself unless `listen` is `false`: with
+   * `Deno.serve` on Deno, with `node:http` and `ws` on Node and Bun.
    *
    * @throws {TypeError | RangeError} If an option is not what it must be.
-   * @throws {Deno.errors.AddrInUse} If the port is taken.
+   * @throws {Deno.errors.AddrInUse} If the port is taken, on Deno; elsewhere
+   * `ready` rejects.
    */
-  constructor(options: SocketPeerServerOptions = {}) {
-    this.#options = resolveServerOptions(options);
-    const { listen, host, port, peerTimeout } = this.#options;
+  constructor(options?: SocketPeerServerOptions);
+  /**
+   * Creates a server on one of yours, which listens when you let it: of
+   * `node:http` or `node:https`, to which it attaches a server of `ws` on
+   * `path` and leaves all other requests alone; or of `ws`, whose connections
+   * it takes. The options `listen`, `host` and `port` mean nothing here; nor
+   * does `path` with a server of `ws`, which has its own. Such a server has
+   * upgraded a connection before it is judged here, so who is refused gets a
+   * close code: 1008 for its origin, else 1013.
+   *
+   * @throws {TypeError | RangeError} If the first argument is no such server,
+   * or an option is not what it must be.
+   */
+  constructor(
+    server: HttpServer | WsServer,
+    options?: SocketPeerServerOptions,
+  );
+  constructor(
+    first: HttpServer | WsServer | SocketPeerServerOptions = {},
+    second: SocketPeerServerOptions = {},
+  ) {
+    const given = recognizeServer(first);
+    this.#options = resolveServerOptions(
+      given ? second : first as SocketPeerServerOptions,
+    );
+    const { now, random } = systemRuntime();
+    this.#random = random;
+    this.#observe = harmless(this.#options.observer);
+    this.#addresses = new Addresses(this.#options, now);
+    this.#sockets = new OpenSockets({
+      addresses: this.#addresses,
+      observe: this.#observe,
+      now,
+      after,
+    });
+    const { peerTimeout } = this.#options;
     this.#registry = new PairRegistry({ peerTimeoutMs: peerTimeout, after });
-    this.server = listen ? serve(host, port, this.handler) : null;
+    this.#gate = this.#createGate();
+    const { handler } = this;
+    const gate = this.#gate;
+    this.#host = createHost(given, { ...this.#options, handler, gate });
+    this.ready = this.#host.ready;
+    // Whoever does not look at it has nothing to be told.
+    this.ready.catch(() => {});
   }
 
   /**
-   * Answers a request: an upgrade of a WebSocket on `path`, or an error that
-   * says what is wrong with it. It is bound, so it can be passed on as it is.
+   * The server beneath: the one that was given, or that listens; of
+   * `Deno.serve` or `node:http`. `null` where there is none, and on Node until
+   * {@linkcode SocketPeerServer.ready}.
    */
-  readonly handler = (request: Request): Response => {
-    const { path, allowedOrigins } = this.#options;
-    const requested = requestPath(request);
-    if (requested === undefined) {
-      return refuse(400, "The address of the request cannot be read");
-    }
-    if (requested !== path) {
-      return refuse(404, `Nothing is here: peers connect to ${path}`);
-    }
-    const { headers } = request;
-    if (headers.get("upgrade")?.toLowerCase() !== "websocket") {
-      return refuse(426, "This address takes WebSockets only", {
-        upgrade: "websocket",
-      });
-    }
-    const origin = headers.get("origin");
-    if (origin !== null && allowedOrigins?.has(origin) === false) {
-      return refuse(403, `Pages of ${origin} may not connect here`);
-    }
-    if (this.#closed) return refuse(503, "This server is closing");
-    try {
-      return upgrade(request, (socket) => this.#connect(socket));
-    } catch (error) {
-      return refuse(400, `Not a request for a WebSocket: ${error}`);
-    }
-  };
+  get server(): ListeningServer | HttpServer | null {
+    return this.#host.server;
+  }
+
+  /**
+   * The server of `ws` beneath, given or made; made, it is there from
+   * {@linkcode SocketPeerServer.ready} on. `null` with `Deno.serve`, whose
+   * WebSockets need no server object of their own.
+   */
+  get socket(): WsServer | null {
+    return this.#host.socket;
+  }
+
+  /** What it has and has done until now. */
+  get stats(): Pick<ServerStats, "connections"> {
+    return { connections: this.#addresses.connections };
+  }
+
+  /**
+   * Answers a request of `Deno.serve`: an upgrade of a WebSocket on `path`, or
+   * an error that says what is wrong with it. It is bound, so it can be passed
+   * on as it is. Without `info`, which `Deno.serve` gives it, a connection has
+   * no address that limits could go by.
+   *
+   * @throws {TypeError} On Node and Bun: give the constructor a server there.
+   */
+  readonly handler = (request: Request, info?: ConnectionInfo): Response =>
+    answer(request, info, this.#gate);
 
   /**
    * Ends the conversation behind a pair code, over WebSocket and WebRTC: both
@@ -126,62 +217,117 @@ export class SocketPeerServer {
   }
 
   /**
-   * Closes all connections and stops listening. Conversations on data
-   * channels go on; those over the relay go on when a server is back.
+   * Closes all connections, and stops listening where it listens by itself; a
+   * server that it was given goes on without it. Who asks for a connection
+   * meanwhile gets 503. Every peer is told to dial again, after a wait that is
+   * not the same for all. Conversations on data channels go on; those over the
+   * relay go on when a server is back. To call it again changes nothing.
+   *
+   * @throws {RangeError} If `drainTimeout` is no number of milliseconds.
    */
-  async close(): Promise<void> {
-    this.#closed = true;
-    this.#registry.clear();
-    for (const connection of this.#connections) {
-      connection.dismiss(GOING_AWAY, "the server is closing");
+  async close(options: CloseOptions = {}): Promise<void> {
+    const { drainTimeout = 1000 } = options;
+    if (!(drainTimeout >= 0 && drainTimeout <= 0x7fffffff)) {
+      throw new RangeError(
+        `Cannot use ${drainTimeout} as "drainTimeout": it must be a number ` +
+          `of milliseconds from 0 to ${0x7fffffff}`,
+      );
     }
-    // To stop at once would cut them off before they are told.
-    if (this.#openSockets > 0) {
-      await new Promise<void>((resolve) => {
-        const cancel = after(GOODBYE_MS, resolve);
-        this.#allClosed = () => {
-          cancel();
-          resolve();
-        };
-      });
-    }
-    await this.server?.shutdown();
+    await (this.#closing ??= this.#close(drainTimeout));
   }
 
-  #connect(socket: ServerSocket): Connection {
-    this.#openSockets++;
-    const { now } = systemRuntime();
-    const connection = new Connection(
-      socket,
-      undefined,
-      this.#shared ??= {
-        registry: this.#registry,
-        addresses: new Addresses(this.#options, now),
-        settings: this.#options,
-        iceServers: { renewMs: 0, get: () => Promise.resolve([]) },
-        traffic: { relayedPackets: 0, relayedBytes: 0 },
-        now,
-        after,
-        ended: (connection) => this.#connections.delete(connection),
-        closed: () => {
-          if (--this.#openSockets === 0) this.#allClosed?.();
-        },
-      },
+  async #close(drainTimeout: number): Promise<void> {
+    this.#closed = true;
+    this.#registry.clear();
+    const connections = [...this.#connections];
+    this.#observe({ type: "drain", connections: connections.length });
+    const retryMs = this.#drawRetries(connections.length);
+    for (const connection of connections) {
+      dismiss(connection, retryMs(connection));
+    }
+    // To stop at once would cut them off before they are told.
+    await this.#sockets.closed(drainTimeout);
+    this.#sockets.terminate();
+    await this.#host.close();
+  }
+
+  /**
+   * Draws how long each connection is asked to stay away. The two peers of a
+   * pair come back together.
+   */
+  #drawRetries(connections: number): (connection: Connection) => number {
+    const { perConnection, least, most } = RETRY_SPREAD_MS;
+    const spreadMs = Math.min(
+      most,
+      Math.max(least, connections * perConnection),
     );
+    const draw = () => Math.floor(this.#random() * spreadMs);
+    const drawn = new Map<string, number>();
+    return ({ request }) => {
+      // There is none before it has asked for a place.
+      const code = request?.code;
+      if (code === undefined) return draw();
+      const delayMs = drawn.get(code) ?? draw();
+      drawn.set(code, delayMs);
+      return delayMs;
+    };
+  }
+
+  /** What adapters get of this. */
+  #createGate(): Gate {
+    const { path, allowedOrigins, trustProxy } = this.#options;
+    return {
+      path,
+      admit: (request) => {
+        const admission = admit(request, {
+          path,
+          allowedOrigins,
+          trustProxy,
+          closing: this.#closed,
+          addresses: this.#addresses,
+        });
+        if (!admission.accepted && admission.reason) {
+          const { address, reason } = admission;
+          this.#observe({ type: "refuse", address, reason });
+        }
+        return admission;
+      },
+      release: (address) => this.#addresses.release(address),
+      open: (socket, address) =>
+        this.#sockets.open(
+          socket,
+          address,
+          (socket) => this.#accept(socket, address),
+        ),
+    };
+  }
+
+  #accept(
+    socket: ServerSocket,
+    address: string | undefined,
+  ): ServerSocketHandlers {
+    const connection = this.#connect(socket, address);
+    // It was admitted just before.
+    if (this.#closed) dismiss(connection, this.#drawRetries(0)(connection));
+    return connection;
+  }
+
+  #connect(socket: ServerSocket, _address: string | undefined): Connection {
+    const connection = new Connection(socket, {
+      registry: this.#registry,
+      pairCodeValidator: this.#options.pairCodeValidator,
+      after,
+      ended: (connection) => this.#connections.delete(connection),
+      closed: () => {},
+    });
     this.#connections.add(connection);
-    // It was accepted just before.
-    if (this.#closed) connection.dismiss(GOING_AWAY, "the server is closing");
     return connection;
   }
 }
 
-function refuse(
-  status: number,
-  message: string,
-  headers: Record<string, string> = {},
-): Response {
-  return new Response(`${message}\n`, {
-    status,
-    headers: { "content-type": "text/plain; charset=utf-8", ...headers },
-  });
+function dismiss(connection: Connection, retryMs: number): void {
+  connection.dismiss(
+    SERVICE_RESTART,
+    `the server restarts: retry in ${retryMs} ms`,
+  );
 }

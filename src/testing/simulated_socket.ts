@@ -104,7 +104,7 @@ export class SimulatedSocket implements WebSocketLike {
   loseServer(code: number): void {
     const { server } = this;
     this.server = null;
-    server?.close(code);
+    server?.close(code, "");
   }
 
   /** Nothing passes any more; who notices is for the caller to say. */

@@ -6,7 +6,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import { deadline } from "@std/async";
-import { SocketPeerServer } from "../../server.ts";
+import { type ListeningServer, SocketPeerServer } from "../../server.ts";
 import {
   HANDSHAKE,
   pairData,
@@ -43,9 +43,9 @@ function handshakeWithout(name: string): string {
 
 Deno.test("SocketPeerServer listens on any free port, and tells where", async () => {
   await using server = startServer();
-  const { addr } = server.peerServer.server!;
-  assertEquals(addr.hostname, "127.0.0.1");
-  assert(addr.port > 0);
+  const address = await server.peerServer.ready;
+  assertEquals(address, { hostname: "127.0.0.1", port: server.port });
+  assert(address.port > 0);
   assertEquals(server.peerServer.socket, null);
   await using pair = await RawPair.open(peersUrl(server), "code");
   await pair.check();
@@ -188,8 +188,8 @@ Deno.test("SocketPeerServer.handler works inside another server, at another path
   await using pair = await RawPair.open(`${url}/chat/ws`, "code");
   await pair.check();
   await peerServer.close();
-  assertEquals(await pair.a.closeCode(), 1001);
-  assertEquals(await pair.b.closeCode(), 1001);
+  assertEquals(await pair.a.closeCode(), 1012);
+  assertEquals(await pair.b.closeCode(), 1012);
 
   // The other server goes on, and this one takes nobody in any more.
   assertEquals(await (await fetch(url)).text(), "Hello");
@@ -410,13 +410,14 @@ Deno.test("SocketPeerServer.close() closes every connection and stops listening"
   for (const client of [pair.a, pair.b, waiting]) await client.heard();
   await deadline(server.peerServer.close(), WAIT_MS);
   for (const client of [pair.a, pair.b, waiting, silent]) {
-    assertEquals(await client.closeCode(), 1001);
+    assertEquals(await client.closeCode(), 1012);
   }
   await assertRejects(
     () => Deno.connect({ hostname: "127.0.0.1", port: server.port }),
     Deno.errors.ConnectionRefused,
   );
-  await deadline(server.peerServer.server!.finished, WAIT_MS);
+  const { finished } = server.peerServer.server as ListeningServer;
+  await deadline(finished, WAIT_MS);
 });
 
 Deno.test("SocketPeerServer.close() says that it goes away to clients that are sending, too", async () => {
@@ -426,8 +427,8 @@ Deno.test("SocketPeerServer.close() says that it goes away to clients that are s
   await deadline(server.peerServer.close(), WAIT_MS);
   // What is still under way to a socket that is gone breaks the connection,
   // and the close frame is lost with it.
-  assertEquals(await pair.a.closeCode(), 1001);
-  assertEquals(await pair.b.closeCode(), 1001);
+  assertEquals(await pair.a.closeCode(), 1012);
+  assertEquals(await pair.b.closeCode(), 1012);
 });
 
 Deno.test("SocketPeerServer.close() harms nothing when it is called again", async () => {

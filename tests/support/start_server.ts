@@ -1,4 +1,5 @@
 import {
+  type ListeningServer,
   SocketPeerServer,
   type SocketPeerServerOptions,
 } from "../../server.ts";
@@ -25,7 +26,7 @@ export function startServer(
 ): TestServer {
   const host = "127.0.0.1";
   const peerServer = new SocketPeerServer({ port: 0, host, ...options });
-  const { port } = peerServer.server!.addr;
+  const { port } = (peerServer.server as ListeningServer).addr;
   return {
     peerServer,
     port,

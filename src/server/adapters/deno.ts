@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { ServerSocket, ServerSocketHandlers } from "../server_socket.ts";
+import { type Gate, type Refusal, refusal } from "../admission.ts";
+import type { ServerSocketHandlers } from "../server_socket.ts";
 
 /** A server that listens: the part of `Deno.HttpServer` that is used here. */
 export interface ListeningServer {
@@ -16,22 +17,36 @@ export interface ListeningServer {
   shutdown(): Promise<void>;
 }
 
+/** What `Deno.serve` tells a handler beside the request. */
+export interface ConnectionInfo {
+  /** Where the request comes from: a `Deno.NetAddr`, if it is over TCP. */
+  readonly remoteAddr: object;
+}
+
+/**
+ * A client that answers no heartbeat may be one of the first socketpeer; a
+ * WebSocket answers these pings by itself. In seconds, as Deno counts.
+ */
+const IDLE_TIMEOUT = 120;
+
+/** Whether this is Deno. */
+export function isDeno(): boolean {
+  return "Deno" in globalThis;
+}
+
 /**
  * Listens with `Deno.serve`.
  *
- * @throws {TypeError} Where there is no Deno.
  * @throws {Deno.errors.AddrInUse} If the port is taken.
  */
 export function serve(
   hostname: string,
   port: number,
-  handler: (request: Request) => Response | Promise<Response>,
+  handler: (
+    request: Request,
+    info: ConnectionInfo,
+  ) => Response | Promise<Response>,
 ): ListeningServer {
-  if (!("Deno" in globalThis)) {
-    throw new TypeError(
-      `Cannot listen without Deno: run the server with Deno 2`,
-    );
-  }
   return Deno.serve({ hostname, port, onListen() {} }, handler);
 }
 
@@ -46,21 +61,55 @@ export function requestPath(request: Request): string | undefined {
 }
 
 /**
- * Answers a request for a WebSocket, and hands over the socket once open.
+ * Answers a request: an upgrade of a WebSocket, or what is wrong with it.
  *
- * @throws {TypeError} If it is not a whole request for a WebSocket.
+ * @throws {TypeError} Where there is no Deno.
  */
-export function upgrade(
+export function answer(
   request: Request,
-  opened: (socket: ServerSocket) => ServerSocketHandlers,
+  info: ConnectionInfo | undefined,
+  gate: Gate,
 ): Response {
-  // The heartbeats are the connection's own, the same over every adapter.
+  if (!isDeno()) {
+    throw new TypeError(
+      `Cannot answer a Request without Deno: give the constructor of ` +
+        `SocketPeerServer a node:http server or a ws server`,
+    );
+  }
+  const { method, headers } = request;
+  const { hostname } = (info?.remoteAddr ?? {}) as { hostname?: string };
+  // All is read before the upgrade: afterwards Deno has closed the request.
+  const admission = gate.admit({
+    method,
+    path: requestPath(request),
+    remoteAddress: hostname,
+    header: (name) => headers.get(name),
+  });
+  if (!admission.accepted) return respond(admission);
+  try {
+    return upgrade(request, admission.address, gate);
+  } catch (error) {
+    gate.release(admission.address);
+    return respond(refusal(400, `Not a request for a WebSocket: ${error}`));
+  }
+}
+
+function respond({ status, message, headers }: Refusal): Response {
+  return new Response(message, { status, headers: { ...headers } });
+}
+
+function upgrade(
+  request: Request,
+  address: string | undefined,
+  gate: Gate,
+): Response {
   const { socket, response } = Deno.upgradeWebSocket(request, {
-    idleTimeout: 0,
+    idleTimeout: IDLE_TIMEOUT,
   });
   socket.binaryType = "arraybuffer";
+  let handlers: ServerSocketHandlers | undefined;
   socket.onopen = () => {
-    const handlers = opened({
+    handlers = gate.open({
       get bufferedAmount() {
         return socket.bufferedAmount;
       },
@@ -70,14 +119,20 @@ export function upgrade(
       close(code, reason) {
         if (socket.readyState === WebSocket.OPEN) socket.close(code, reason);
       },
-    });
-    socket.onmessage = ({ data }) => {
-      if (typeof data === "string") handlers.text(data);
-      else handlers.binary(data);
-    };
-    socket.onclose = ({ code }) => handlers.close(code);
-    // `close` always follows.
-    socket.onerror = (event) => event.preventDefault();
+    }, address);
   };
+  socket.onmessage = ({ data }) => {
+    if (typeof data === "string") handlers?.text(data);
+    else handlers?.binary(data);
+  };
+  let closed = false;
+  socket.onclose = ({ code, reason }) => {
+    // It may come twice, or for one that the client let go before it opened.
+    if (handlers) handlers.close(code, reason);
+    else if (!closed) gate.release(address);
+    closed = true;
+  };
+  // `close` always follows.
+  socket.onerror = (event) => event.preventDefault();
   return response;
 }

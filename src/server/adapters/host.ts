@@ -1,0 +1,233 @@
+/**
+ * What a server stands on: Deno's own server, or one of `node:http` or `ws`,
+ * given to it or made by it.
+ *
+ * @module
+ */
+
+import type { Gate } from "../admission.ts";
+import type { ResolvedServerOptions } from "../options.ts";
+import {
+  type ConnectionInfo,
+  isDeno,
+  type ListeningServer,
+  serve,
+} from "./deno.ts";
+import { attach, type HttpServer, take, type WsServer } from "./ws.ts";
+
+/** Where a server listens. */
+export interface ListeningAddress {
+  /** An IP address; the path of a Unix socket, where it is one. */
+  readonly hostname: string;
+  /** A port; 0 for a Unix socket. */
+  readonly port: number;
+}
+
+/** What is beneath a server. */
+export interface Host {
+  /** What listens; `null` where nothing does, or not yet. */
+  readonly server: ListeningServer | HttpServer | null;
+  /** The server of `ws`; `null` where there is none, or not yet. */
+  readonly socket: WsServer | null;
+  /** Resolves once it listens; rejects if it can't, or has nothing to. */
+  readonly ready: Promise<ListeningAddress>;
+  /** Stops what this has made, and lets go of what it was given. */
+  close(): Promise<void>;
+}
+
+/** What a {@linkcode Host} needs. */
+export interface HostOptions extends
+  Pick<
+    ResolvedServerOptions,
+    "listen" | "host" | "port" | "maxControlLength" | "maxPacketBytes"
+  > {
+  readonly gate: Gate;
+  /** Answers a request of `Deno.serve`. */
+  handler(request: Request, info: ConnectionInfo): Response;
+}
+
+/** Starts on a server that is given, or by itself. */
+export function createHost(
+  given: HttpServer | WsServer | null,
+  options: HostOptions,
+): Host {
+  if (given) {
+    return isWsServer(given)
+      ? wsHost(given, options)
+      : httpHost(given, options);
+  }
+  if (!options.listen) return mounted();
+  return isDeno() ? denoHost(options) : nodeHost(options);
+}
+
+/**
+ * The server that the first argument is, or `null` if it is options.
+ *
+ * @throws {TypeError} If it is neither.
+ */
+export function recognizeServer<Options extends object>(
+  first: HttpServer | WsServer | Options,
+): HttpServer | WsServer | null {
+  const server = first as HttpServer & WsServer;
+  const has = (name: string) =>
+    typeof (first as Record<string, unknown>)?.[name] === "function";
+  if (has("on") && has("off")) {
+    if (isWsServer(server)) return server;
+    if (has("address") && has("listen")) return server;
+  }
+  const plain = typeof first === "object" && first !== null &&
+    !Array.isArray(first) && !has("on") && !has("shutdown");
+  if (plain) return null;
+  const hint = has("shutdown")
+    ? `mount "handler" in Deno.serve`
+    : has("listen")
+    ? `give the server that http.createServer() makes of it`
+    : `give options, a node:http server or a ws server`;
+  throw new TypeError(`Cannot make a SocketPeerServer of this: ${hint}`);
+}
+
+function isWsServer(server: HttpServer | WsServer): server is WsServer {
+  return "handleUpgrade" in server;
+}
+
+/** On no server of its own: someone else's calls the handler. */
+function mounted(): Host {
+  return {
+    server: null,
+    socket: null,
+    ready: nothingListens(),
+    close: () => Promise.resolve(),
+  };
+}
+
+function denoHost({ host, port, handler }: HostOptions): Host {
+  const server = serve(host, port, handler);
+  return {
+    server,
+    socket: null,
+    ready: Promise.resolve({
+      hostname: server.addr.hostname,
+      port: server.addr.port,
+    }),
+    close: () => server.shutdown(),
+  };
+}
+
+/** On a server of `node:http` that this makes. */
+function nodeHost(options: HostOptions): Host {
+  let server: HttpServer | null = null;
+  let socket: WsServer | null = null;
+  let stop = () => Promise.resolve();
+  let closed = false;
+  const start = async () => {
+    const { createWsServer, listen } = await import("./node.ts");
+    if (closed) throw new Error(`Cannot listen as the server was closed first`);
+    const made = listen(options.host, options.port);
+    server = made.server;
+    stop = made.close;
+    socket = createWsServer(maxPayload(options));
+    attach(server, Promise.resolve(socket), options.gate);
+    await made.listening;
+    return addressOf(server);
+  };
+  const ready = start();
+  return {
+    get server() {
+      return server;
+    },
+    get socket() {
+      return socket;
+    },
+    ready,
+    close() {
+      closed = true;
+      return stop();
+    },
+  };
+}
+
+/** On a server of `node:http` that is given. */
+function httpHost(server: HttpServer, options: HostOptions): Host {
+  let socket: WsServer | null = null;
+  const load = async () => {
+    const { createWsServer } = await import("./node.ts");
+    return socket = createWsServer(maxPayload(options));
+  };
+  const loading = load();
+  // Requests may come before it is there.
+  const detach = attach(server, loading, options.gate);
+  const ready = async () => {
+    await loading;
+    return await addressOnce(server);
+  };
+  return {
+    server,
+    get socket() {
+      return socket;
+    },
+    ready: ready(),
+    close: () => Promise.resolve(detach()),
+  };
+}
+
+/** On a server of `ws` that is given. */
+function wsHost(socket: WsServer, { gate }: HostOptions): Host {
+  const detach = take(socket, gate);
+  // It tells only of one that was given to it in turn.
+  const { options, _server } = socket as unknown as {
+    options?: { server?: HttpServer | null };
+    _server?: HttpServer | null;
+  };
+  const server = options?.server ?? _server ?? null;
+  return {
+    server,
+    socket,
+    ready: server ? addressOnce(server) : nothingListens(),
+    close: () => Promise.resolve(detach()),
+  };
+}
+
+/**
+ * Largest message that is read. A UTF-16 code unit takes at most 3 bytes of
+ * UTF-8; what is too long for a text or a packet alone, the connection says.
+ */
+function maxPayload({ maxControlLength, maxPacketBytes }: HostOptions): number {
+  return Math.max(maxPacketBytes, 3 * maxControlLength);
+}
+
+async function addressOnce(server: HttpServer): Promise<ListeningAddress> {
+  if (!server.listening) {
+    await new Promise<void>((resolve, reject) => {
+      const settle = (settled: () => void) => {
+        server.off("listening", listening);
+        server.off("error", failed);
+        settled();
+      };
+      const listening = () => settle(resolve);
+      const failed = (error: unknown) => settle(() => reject(error));
+      server.on("listening", listening);
+      server.on("error", failed);
+    });
+  }
+  return addressOf(server);
+}
+
+function addressOf(server: HttpServer): ListeningAddress {
+  const address = server.address() as
+    | { address: string; port: number }
+    | string
+    | null;
+  if (address === null) return { hostname: "", port: 0 };
+  return typeof address === "string"
+    ? { hostname: address, port: 0 }
+    : { hostname: address.address, port: address.port };
+}
+
+function nothingListens(): Promise<never> {
+  return Promise.reject(
+    new Error(
+      `Cannot say where peers connect to, as this server listens nowhere ` +
+        `itself: ask the one that it is mounted in`,
+    ),
+  );
+}

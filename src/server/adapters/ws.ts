@@ -1,0 +1,293 @@
+/**
+ * Servers of `node:http` and of the package `ws`, on Node, Bun and Deno. Both
+ * are described by what is used of them here, and made in `node.ts`.
+ *
+ * @module
+ */
+
+import { closeReason, SERVICE_RESTART } from "../../protocol/close_code.ts";
+import { WINDOW_BYTES } from "../../protocol/limits.ts";
+import { after } from "../../runtime.ts";
+import {
+  type AdmissionRequest,
+  type Gate,
+  type Refusal,
+  refusal,
+} from "../admission.ts";
+
+/** The part of Node's EventEmitter that is used here. */
+export interface EventSource {
+  /** Adds a listener. */
+  // deno-lint-ignore no-explicit-any -- as EventEmitter has it
+  on(event: string, listener: (...args: any[]) => void): unknown;
+  /** Removes a listener. */
+  // deno-lint-ignore no-explicit-any -- as EventEmitter has it
+  off(event: string, listener: (...args: any[]) => void): unknown;
+}
+
+/** A server of `node:http` or `node:https`: the part that is used here. */
+export interface HttpServer extends EventSource {
+  /** Whether it listens. */
+  readonly listening: boolean;
+  /** Where it listens: `{ address, port }` for TCP. */
+  address(): unknown;
+  /** How many listeners an event has. */
+  listenerCount(event: string): number;
+}
+
+/** A server of the package `ws`: the part that is used here. */
+export interface WsServer extends EventSource {
+  /** Turns a request into a WebSocket. */
+  handleUpgrade(
+    // deno-lint-ignore no-explicit-any -- node:http's IncomingMessage
+    request: any,
+    // deno-lint-ignore no-explicit-any -- node:stream's Duplex
+    socket: any,
+    // deno-lint-ignore no-explicit-any -- node:buffer's Buffer
+    head: any,
+    // deno-lint-ignore no-explicit-any -- ws's WebSocket
+    callback: (client: any) => void,
+  ): void;
+  /** Calls the listeners of an event. */
+  emit(event: string, ...args: unknown[]): boolean;
+  /** Takes no more. */
+  close(): void;
+}
+
+/** An accepted WebSocket of `ws`. */
+export interface WsClient extends EventSource {
+  readonly bufferedAmount: number;
+  readonly readyState: number;
+  binaryType: string;
+  send(data: string | ArrayBuffer | Uint8Array, options?: object): void;
+  ping(): void;
+  close(code: number, reason: string): void;
+  terminate(): void;
+}
+
+/** A request, as `node:http` has it. */
+interface IncomingRequest {
+  readonly method?: string;
+  readonly url?: string;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly socket: { readonly remoteAddress?: string };
+}
+
+/** What a request came in on. */
+interface RequestSocket extends EventSource {
+  end(data: string): unknown;
+  destroy(): unknown;
+}
+
+/** An answer, as `node:http` has it. */
+interface OutgoingResponse {
+  writeHead(status: number, headers: Readonly<Record<string, string>>): unknown;
+  end(body: string): unknown;
+}
+
+const OPEN = 1;
+/** How long a client has to answer a close, before it is cut off. */
+const CLOSE_TIMEOUT_MS = 5000;
+/**
+ * How often a client is asked whether it is there: it is cut off after two
+ * without a word. One of the first socketpeer answers no other heartbeat, but
+ * a WebSocket answers these by itself.
+ */
+export const PING_INTERVAL_MS = 60_000;
+
+/** Close codes for who is refused after the upgrade, by the status before it. */
+const REFUSED_CODE: Readonly<Record<number, number>> = {
+  // A violation of a policy, which stays one.
+  403: 1008,
+};
+/** RFC 6455's registry: try again later. */
+const TRY_AGAIN_LATER = 1013;
+
+/**
+ * Lets peers in to a server of `node:http`, and leaves alone what is not for
+ * them, unless nobody else is there to answer it.
+ *
+ * @returns Ends that.
+ */
+export function attach(
+  server: HttpServer,
+  wsServer: Promise<WsServer>,
+  gate: Gate,
+): () => void {
+  const others = (event: string) => server.listenerCount(event) > 1;
+
+  const upgrade = async (
+    request: IncomingRequest,
+    socket: RequestSocket,
+    head: unknown,
+  ) => {
+    const path = pathOf(request.url);
+    if (path !== gate.path && others("upgrade")) return;
+    // What breaks is closed; without a listener it would end the process.
+    socket.on("error", ignore);
+    const admission = gate.admit(describe(request, path));
+    if (!admission.accepted) {
+      refuse(socket, admission);
+      return;
+    }
+    const { address } = admission;
+    let opened = false;
+    socket.on("close", () => {
+      if (!opened) gate.release(address);
+    });
+    try {
+      const server = await wsServer;
+      server.handleUpgrade(request, socket, head, (client: WsClient) => {
+        opened = true;
+        open(client, address, gate);
+        server.emit("connection", client, request);
+      });
+    } catch {
+      // There is no such package, which the server's `ready` has said.
+      socket.destroy();
+    }
+  };
+
+  const answer = (request: IncomingRequest, response: OutgoingResponse) => {
+    if (others("request")) return;
+    let admission = gate.admit(describe(request, pathOf(request.url)));
+    if (admission.accepted) {
+      gate.release(admission.address);
+      admission = refusal(400, "The request for a WebSocket is incomplete");
+    }
+    const { status, message, headers } = admission;
+    response.writeHead(status, headers);
+    response.end(message);
+  };
+
+  server.on("upgrade", upgrade);
+  server.on("request", answer);
+  return () => {
+    server.off("upgrade", upgrade);
+    server.off("request", answer);
+  };
+}
+
+/**
+ * Takes the connections of a server of `ws`, which has chosen by path already.
+ *
+ * @returns Ends that.
+ */
+export function take(wsServer: WsServer, gate: Gate): () => void {
+  const connection = (client: WsClient, request: IncomingRequest) => {
+    const admission = gate.admit(describe(request, gate.path));
+    if (admission.accepted) {
+      open(client, admission.address, gate);
+      return;
+    }
+    const { status, reason, message } = admission;
+    const code = reason === "closing"
+      ? SERVICE_RESTART
+      : REFUSED_CODE[status] ?? TRY_AGAIN_LATER;
+    client.on("error", ignore);
+    closeSoon(client, code, closeReason(message.trim()));
+  };
+  wsServer.on("connection", connection);
+  return () => wsServer.off("connection", connection);
+}
+
+/** Hands an accepted WebSocket over. */
+export function open(
+  client: WsClient,
+  address: string | undefined,
+  gate: Gate,
+  later: typeof after = after,
+): void {
+  let failure: { code?: string } | undefined;
+  let alive = true;
+  const asBinary = { binary: true };
+  const handlers = gate.open({
+    get bufferedAmount() {
+      return client.bufferedAmount;
+    },
+    send(data) {
+      if (client.readyState !== OPEN) return;
+      if (typeof data === "string") client.send(data);
+      else client.send(data, asBinary);
+    },
+    close(code, reason) {
+      if (client.readyState === OPEN) closeSoon(client, code, reason, later);
+    },
+    terminate: () => client.terminate(),
+  }, address);
+
+  const beat = () => {
+    if (!alive) return client.terminate();
+    alive = false;
+    if (client.readyState === OPEN) client.ping();
+    cancel = later(PING_INTERVAL_MS, beat);
+  };
+  let cancel = later(PING_INTERVAL_MS, beat);
+
+  client.binaryType = "nodebuffer";
+  client.on("message", (data: Uint8Array<ArrayBuffer>, isBinary: boolean) => {
+    alive = true;
+    if (isBinary) handlers.binary(data);
+    else handlers.text(data.toString());
+  });
+  client.on("pong", () => alive = true);
+  client.on("ping", () => alive = true);
+  // `close` always follows.
+  client.on("error", (error) => failure = error);
+  client.on("close", (code: number, reason: unknown) => {
+    cancel();
+    // What it says itself is that the connection broke.
+    const tooBig = failure?.code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH";
+    handlers.close(tooBig ? 1009 : code, String(reason));
+  });
+}
+
+/** Closes, and frees what it holds even if the client does not answer. */
+function closeSoon(
+  client: WsClient,
+  code: number,
+  reason: string,
+  later: typeof after = after,
+): void {
+  client.close(code, reason);
+  // More than a client ever leaves unread: the close frame can't reach it.
+  if (client.bufferedAmount > WINDOW_BYTES) {
+    client.terminate();
+    return;
+  }
+  const cancel = later(CLOSE_TIMEOUT_MS, () => client.terminate());
+  client.on("close", cancel);
+}
+
+function ignore(): void {}
+
+/** The path of a request's target: `/path?query`, or a whole address. */
+function pathOf(target = ""): string | undefined {
+  // Two slashes at the start are a path here, not a host.
+  const address = target.startsWith("/") ? `http://localhost${target}` : target;
+  return URL.canParse(address) ? new URL(address).pathname : undefined;
+}
+
+function describe(
+  { method = "", headers, socket }: IncomingRequest,
+  path: string | undefined,
+): AdmissionRequest {
+  return {
+    method,
+    path,
+    remoteAddress: socket.remoteAddress,
+    header: (name) => headers[name]?.toString(),
+  };
+}
+
+/** Answers a request whose connection was to become a WebSocket. */
+function refuse(socket: RequestSocket, { status, message, headers }: Refusal) {
+  const lines = Object.entries({
+    ...headers,
+    connection: "close",
+    "content-length": new TextEncoder().encode(message).length,
+  }).map(([name, value]) => `${name}: ${value}\r\n`);
+  // It stays half open otherwise, for as long as the client likes.
+  socket.on("finish", () => socket.destroy());
+  socket.end(`HTTP/1.1 ${status} \r\n${lines.join("")}\r\n${message}`);
+}

@@ -1,0 +1,213 @@
+/**
+ * Who may connect: what a request is answered, whatever server it came to.
+ *
+ * @module
+ */
+
+import type { Addresses } from "./addresses.ts";
+import type { ResolvedServerOptions } from "./options.ts";
+import type { RefusalReason } from "./server_event.ts";
+import type { ServerSocket, ServerSocketHandlers } from "./server_socket.ts";
+
+/** What counts of a request. */
+export interface AdmissionRequest {
+  /** Such as `GET`. */
+  readonly method: string;
+  /** The path that it asks for, if its address can be read. */
+  readonly path: string | undefined;
+  /** The address that its TCP connection comes from, if there is one. */
+  readonly remoteAddress: string | undefined;
+  /** A header by its name in lower case; repeated ones are joined by commas. */
+  header(name: string): string | null | undefined;
+}
+
+/** The answer to a request that is not let in. */
+export interface Refusal {
+  readonly accepted: false;
+  readonly status: number;
+  readonly message: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** The limit that it meets; none where it is merely mistaken. */
+  readonly reason?: RefusalReason;
+  /** Where it comes from, if that counts. */
+  readonly address?: string;
+}
+
+/** A request that is let in, and counted in. */
+export interface Welcome {
+  readonly accepted: true;
+  /** Where it comes from, if that counts. */
+  readonly address: string | undefined;
+}
+
+/** What {@linkcode admit} judges by. */
+export interface AdmissionRules
+  extends
+    Pick<ResolvedServerOptions, "path" | "allowedOrigins" | "trustProxy"> {
+  /** Whether the server is closing. */
+  readonly closing: boolean;
+  /** Counts it in, or says which limit it meets. */
+  readonly addresses: Pick<Addresses, "admit">;
+}
+
+/** What an adapter needs of the server that it lets peers in to. */
+export interface Gate {
+  /** Where peers connect to. */
+  readonly path: string;
+  /** Judges a request, and counts in whom it accepts. */
+  admit(request: AdmissionRequest): Welcome | Refusal;
+  /** Counts out who was accepted, but has not opened a socket. */
+  release(address: string | undefined): void;
+  /** Takes the socket of who was accepted. */
+  open(
+    socket: ServerSocket,
+    address: string | undefined,
+  ): ServerSocketHandlers;
+}
+
+/** The version of the WebSocket protocol that there is: RFC 6455. */
+const WEBSOCKET_VERSION = "13";
+/** 16 bytes in base64. */
+const WEBSOCKET_KEY = /^[+/0-9A-Za-z]{22}==$/;
+/** When a client may try again, in seconds. */
+const RETRY_AFTER = { closing: "1", full: "10" };
+
+/** Judges a request, and counts in whom it accepts. */
+export function admit(
+  request: AdmissionRequest,
+  rules: AdmissionRules,
+): Welcome | Refusal {
+  const mistake = findMistake(request, rules.path);
+  if (mistake) return mistake;
+  const address = peerAddress(request, rules.trustProxy);
+  const refused = (
+    reason: RefusalReason,
+    status: number,
+    message: string,
+    headers?: Record<string, string>,
+  ): Refusal => ({ ...refusal(status, message, headers), reason, address });
+
+  const origin = request.header("origin") ?? undefined;
+  if (origin !== undefined && rules.allowedOrigins?.has(origin) === false) {
+    const message = `Pages of ${origin} may not connect here`;
+    return refused("origin", 403, message);
+  }
+  if (rules.closing) {
+    const headers = { "retry-after": RETRY_AFTER.closing };
+    return refused("closing", 503, "This server is closing", headers);
+  }
+  const headers = { "retry-after": RETRY_AFTER.full };
+  // Last, as it counts.
+  switch (rules.addresses.admit(address)) {
+    case "connections":
+      return refused("connections", 503, "This server is full", headers);
+    case "address":
+      return refused(
+        "address",
+        429,
+        "Too many connections come from your address",
+        headers,
+      );
+    default:
+      return { accepted: true, address };
+  }
+}
+
+/** The answer to a request that is refused, for whatever reason. */
+export function refusal(
+  status: number,
+  message: string,
+  headers: Record<string, string> = {},
+): Refusal {
+  return {
+    accepted: false,
+    status,
+    message: `${message}\n`,
+    headers: { "content-type": "text/plain; charset=utf-8", ...headers },
+  };
+}
+
+/** What keeps a request from being one for a WebSocket on this path. */
+function findMistake(
+  { method, path, header }: AdmissionRequest,
+  expectedPath: string,
+): Refusal | undefined {
+  if (path === undefined) {
+    return refusal(400, "The address of the request cannot be read");
+  }
+  if (path !== expectedPath) {
+    return refusal(404, `Nothing is here: peers connect to ${expectedPath}`);
+  }
+  if (method !== "GET" || header("upgrade")?.toLowerCase() !== "websocket") {
+    return refusal(426, "This address takes WebSockets only", {
+      upgrade: "websocket",
+      connection: "upgrade",
+    });
+  }
+  if (header("sec-websocket-version") !== WEBSOCKET_VERSION) {
+    return refusal(426, "Only version 13 of the WebSocket protocol is spoken", {
+      upgrade: "websocket",
+      connection: "upgrade",
+      "sec-websocket-version": WEBSOCKET_VERSION,
+    });
+  }
+  const connection = (header("connection") ?? "").toLowerCase().split(",");
+  const key = header("sec-websocket-key") ?? "";
+  if (
+    !connection.some((token) => token.trim() === "upgrade") ||
+    !WEBSOCKET_KEY.test(key)
+  ) {
+    return refusal(400, "The request for a WebSocket is incomplete");
+  }
+  return undefined;
+}
+
+/**
+ * Where a request comes from: by the header of a trusted proxy, or else by
+ * its TCP connection. A loopback address is nobody's.
+ */
+function peerAddress(
+  { header, remoteAddress }: AdmissionRequest,
+  trustProxy: string | undefined,
+): string | undefined {
+  // The entries before the last are whatever the client has sent.
+  const named = trustProxy && header(trustProxy)?.split(",").at(-1);
+  // Who comes past the proxy is counted as who they are.
+  const address = named && normalizeAddress(named) ||
+    normalizeAddress(remoteAddress ?? "");
+  return address === undefined || isLoopback(address) ? undefined : address;
+}
+
+const IPV4 = /^\d{1,3}(?:\.\d{1,3}){3}$/;
+
+/**
+ * One way to write each IP address, without its port: as `192.0.2.1`,
+ * `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]:80`, or one of these in the
+ * `for=` of a `Forwarded` header. An IPv4 address inside IPv6 is the IPv4 one.
+ *
+ * @returns `undefined` if it is no IP address.
+ */
+export function normalizeAddress(text: string): string | undefined {
+  const forwarded = /(?:^|;)\s*for="?([^";]*)/i.exec(text);
+  const address = (forwarded?.[1] ?? text).trim()
+    .replace(/^\[([^\]]*)\](?::\d+)?$/, "$1")
+    .replace(/^([\d.]+):\d+$/, "$1")
+    // The zone of a link-local address names an interface of this machine.
+    .replace(/%.*$/, "");
+  const host = IPV4.test(address)
+    ? address
+    : address.includes(":")
+    ? `[${address}]`
+    : undefined;
+  if (host === undefined || !URL.canParse(`http://${host}`)) return undefined;
+  const { hostname } = new URL(`http://${host}`);
+  if (!hostname.startsWith("[")) return hostname;
+  const mapped = /^\[::ffff:([\da-f]+):([\da-f]+)\]$/.exec(hostname);
+  if (!mapped) return hostname.slice(1, -1);
+  const [high, low] = mapped.slice(1).map((group) => parseInt(group, 16));
+  return [high >> 8, high & 255, low >> 8, low & 255].join(".");
+}
+
+function isLoopback(address: string): boolean {
+  return address === "::1" || address.startsWith("127.");
+}
