@@ -49,7 +49,8 @@ export type {
   WsServer,
 } from "./src/server/adapters/ws.ts";
 
-if (import.meta.main) {
+// Node and Bun call a bundle that has this in it their main module, too.
+if (import.meta.main && "Deno" in globalThis) {
   const { main } = await import("./src/server/cli.ts");
   Deno.exit(await main(Deno.args));
 }

@@ -275,6 +275,11 @@ export class RawConnection implements Disposable {
     }
   }
 
+  /** Ends this direction, and leaves what comes unread. */
+  async endWriting(): Promise<void> {
+    await this.#connection.closeWrite();
+  }
+
   [Symbol.dispose](): void {
     this.#connection.close();
   }

@@ -1,0 +1,577 @@
+/**
+ * What a server does whatever it stands on, over real sockets: run over each
+ * adapter on Deno, and in processes of Node and Bun.
+ */
+
+// deno-lint-ignore-file no-console -- what is missing has to be said
+
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { deadline } from "@std/async";
+import type { CloseOptions, ServerEvent } from "../../server.ts";
+import {
+  type AdapterHost,
+  type HostKind,
+  type HostOptions,
+  hostServer,
+  OTHERS,
+} from "../support/adapter_host.ts";
+import { findRuntime, startProcess } from "../support/node_process.ts";
+import {
+  HANDSHAKE,
+  pairData,
+  RawClient,
+  RawConnection,
+  RawPair,
+  webSocketFrame,
+} from "../support/raw_client.ts";
+import { reverseProxy } from "../support/reverse_proxy.ts";
+
+const WAIT_MS = 10_000;
+
+type Start = (
+  kind: HostKind,
+  options: HostOptions,
+  told: (event: ServerEvent) => void,
+) => Promise<AdapterHost>;
+
+/** A running server, and what it tells. */
+class Adapter implements AsyncDisposable {
+  readonly events: ServerEvent[] = [];
+  readonly #host: AdapterHost;
+  #wake = () => {};
+
+  private constructor(
+    host: AdapterHost,
+    readonly kind: HostKind,
+    events: ServerEvent[],
+    listen: (wake: () => void) => void,
+  ) {
+    this.#host = host;
+    this.events = events;
+    listen(() => this.#wake());
+  }
+
+  static async start(start: Start, kind: HostKind, options: HostOptions) {
+    const events: ServerEvent[] = [];
+    let wake = () => {};
+    const host = await start(kind, options, (event) => {
+      events.push(event);
+      wake();
+    });
+    return new Adapter(host, kind, events, (listener) => wake = listener);
+  }
+
+  get port(): number {
+    return this.#host.port;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}/socketpeer/`;
+  }
+
+  connections(): Promise<number> {
+    return this.#host.connections();
+  }
+
+  close(options?: CloseOptions): Promise<void> {
+    return deadline(this.#host.close(options), WAIT_MS);
+  }
+
+  /** The first event of a type, once it is told; it is not given again. */
+  async event<Type extends ServerEvent["type"]>(
+    type: Type,
+  ): Promise<ServerEvent & { type: Type }> {
+    const find = async () => {
+      for (;;) {
+        const at = this.events.findIndex((event) => event.type === type);
+        if (at >= 0) return this.events.splice(at, 1)[0];
+        await new Promise<void>((resolve) => this.#wake = resolve);
+      }
+    };
+    return await deadline(find(), WAIT_MS) as ServerEvent & { type: Type };
+  }
+
+  /** Resolves when one has opened, and all that have are closed. */
+  async allClosed(): Promise<void> {
+    const count = (type: string) =>
+      this.events.filter((event) => event.type === type).length;
+    const settle = async () => {
+      while (count("open") === 0 || count("open") > count("close")) {
+        await new Promise<void>((resolve) => this.#wake = resolve);
+      }
+    };
+    await deadline(settle(), WAIT_MS);
+  }
+
+  /**
+   * How a client is refused: by the status of the answer, or by a close code
+   * where the server of ws has let it in already.
+   */
+  async refusal(header = ""): Promise<Refused> {
+    using connection = await RawConnection.open(this.port);
+    const handshake = HANDSHAKE.replace("\r\n\r\n", `\r\n${header}\r\n\r\n`);
+    const request = header ? handshake : HANDSHAKE;
+    if (this.kind !== "ws") {
+      const { status, headers, body } = await connection.request(request);
+      return { status, retryAfter: headers.get("retry-after"), text: body };
+    }
+    await connection.write(request);
+    let bytes = new Uint8Array();
+    // The close frame, of 125 bytes at most, is the last that comes.
+    for (let read; (read = await connection.read());) {
+      bytes = Uint8Array.from([...bytes, ...read]);
+      const at = bytes.indexOf(0x88);
+      if (at < 0 || bytes.length < at + 2 + bytes[at + 1]) continue;
+      const code = bytes[at + 2] << 8 | bytes[at + 3];
+      const text = new TextDecoder().decode(bytes.subarray(at + 4));
+      return { code, retryAfter: null, text };
+    }
+    throw new Error("Closed without a close frame");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await deadline(this.#host.stop(), WAIT_MS);
+  }
+}
+
+interface Refused {
+  readonly status?: number;
+  readonly code?: number;
+  readonly retryAfter: string | null;
+  readonly text: string;
+}
+
+/** The answer to one request, written by hand. */
+async function answerTo(port: number, request: string) {
+  using connection = await RawConnection.open(port);
+  return await connection.request(request);
+}
+
+/** A WebSocket whose frames are written by hand, and that has its place. */
+async function joinByHand(port: number, id: string): Promise<RawConnection> {
+  const connection = await RawConnection.upgrade(port);
+  const text = JSON.stringify({ type: "pair", data: pairData("code", id) });
+  await connection.write(webSocketFrame(1, text));
+  return connection;
+}
+
+/** A part of a fragmented message. */
+function fragment(
+  opcode: number,
+  payload: string | Uint8Array,
+  last: boolean,
+): Uint8Array {
+  const frame = webSocketFrame(opcode, payload);
+  if (!last) frame[0] &= 0x7f;
+  return frame;
+}
+
+function adapterSuite(
+  name: string,
+  kind: HostKind,
+  start: Start,
+  ignore: boolean,
+): void {
+  const test = (
+    what: string,
+    run: (adapter: Adapter) => Promise<void>,
+    options: HostOptions = {},
+  ) =>
+    Deno.test({
+      name: `${name} ${what}`,
+      ignore,
+      async fn() {
+        await using adapter = await Adapter.start(start, kind, options);
+        await run(adapter);
+      },
+    });
+  const beforeUpgrade = kind !== "ws";
+
+  test("says where it listens, and pairs two there", async ({ port, url }) => {
+    assert(port > 0);
+    await using pair = await RawPair.open(url, "code");
+    await pair.check();
+  });
+
+  test("relays text and bytes of all sizes both ways, byte for byte", async ({ url }) => {
+    await using pair = await RawPair.open(url, "code");
+    const { a, b } = pair;
+    const signal =
+      ` {"data":{"generation":1.0,"candidate":null,"é":"🦊"},"type":"rtc.signal"} `;
+    const random = crypto.getRandomValues(new Uint8Array(65_536));
+    const sizes = [0, 1, 125, 126, 127, 4096, 65_535, 65_536];
+    for (const [from, to] of [[a, b], [b, a]]) {
+      for (const size of sizes) {
+        from.sendRaw(random.subarray(0, size));
+        from.sendRaw(signal);
+      }
+      for (const size of sizes) {
+        assertEquals(await to.next(), random.subarray(0, size));
+        assertEquals(await to.next(), signal);
+      }
+      assert(from.quiet && to.quiet);
+    }
+  });
+
+  test("relays a burst in order, as no buffer is used twice", async ({ url }) => {
+    await using pair = await RawPair.open(url, "code");
+    const packets = Array.from(
+      { length: 400 },
+      (_, index) => new Uint8Array(1 + index * 40).fill(index),
+    );
+    for (const packet of packets) pair.a.sendRaw(packet);
+    for (const packet of packets) assertEquals(await pair.b.packet(), packet);
+  });
+
+  test("puts fragments together, and control frames between them", async (adapter) => {
+    await using a = await RawClient.pair(adapter.url, "code", "a");
+    await a.control("peer.waiting");
+    using b = await RawConnection.upgrade(adapter.port);
+    const text = JSON.stringify({ type: "pair", data: pairData("code", "b") });
+    await b.write(fragment(1, text.slice(0, 9), false));
+    await b.write(webSocketFrame(9, "ping"));
+    await b.write(fragment(0, text.slice(9), true));
+    await a.control("peer.found");
+    await b.write(fragment(2, Uint8Array.of(1, 2), false));
+    await b.write(fragment(0, new Uint8Array(0), false));
+    await b.write(fragment(0, Uint8Array.of(3), true));
+    assertEquals(await a.packet(), Uint8Array.of(1, 2, 3));
+  });
+
+  test("hears the close code of a client", async (adapter) => {
+    await using pair = await RawPair.open(adapter.url, "code");
+    await pair.b.close(4000);
+    assertEquals((await adapter.event("close")).code, 4000);
+    assertEquals(await pair.a.closeCode(), 4007);
+    assertEquals((await adapter.event("close")).code, 4007);
+
+    await using next = await RawPair.open(adapter.url, "code");
+    await next.b.close(3999);
+    await next.a.control("peer.lost");
+    const { code, openMs } = await adapter.event("close");
+    assertEquals(code, 3999);
+    assert(openMs >= 0 && openMs < WAIT_MS);
+  });
+
+  test("hears that a connection broke", async (adapter) => {
+    await using a = await RawClient.pair(adapter.url, "code", "a");
+    await a.control("peer.waiting");
+    {
+      using _b = await joinByHand(adapter.port, "b");
+      await a.control("peer.found");
+    }
+    await a.control("peer.lost");
+    const { code } = await adapter.event("close");
+    // Deno has 0 for what RFC 6455 calls 1006.
+    assert([0, 1006].includes(code), `${code}`);
+    assertEquals(await adapter.connections(), 1);
+  });
+
+  test("closes a client that sends a message over every limit, and tells the other", async ({ url }) => {
+    await using pair = await RawPair.open(url, "code");
+    pair.a.sendRaw(new Uint8Array(1_000_000));
+    const code = await pair.a.closeCode();
+    // By the connection, or before by what is beneath it.
+    assert([1009, 4001].includes(code), `${code}`);
+    await pair.b.control("peer.lost");
+    await using next = await RawPair.open(url, "another code");
+    await next.check();
+  });
+
+  test("sees what waits for a client that does not read, and lets it go", async (adapter) => {
+    using deaf = await joinByHand(adapter.port, "deaf");
+    await deaf.read();
+    await using client = await RawClient.pair(adapter.url, "code", "a");
+    await client.control("peer.found");
+    // The network itself takes some, so there is no saying how much it needs.
+    let type = "error";
+    for (let round = 0; round < 200 && type === "error"; round++) {
+      for (let count = 0; count < 16; count++) {
+        client.sendRaw(new Uint8Array(65_536));
+      }
+      client.send("heard?");
+      type = JSON.parse(await client.next() as string).type;
+    }
+    assertEquals(type, "peer.lost");
+    if (name.endsWith("Deno.serve")) {
+      // It frees the socket when the client ends its connection, not before.
+      await deaf.endWriting();
+    } else {
+      await deaf.ended();
+    }
+    assertEquals((await adapter.event("close")).code, 4009);
+    assertEquals(await adapter.connections(), 1);
+  });
+
+  test(
+    "refuses pages of other origins, and lets allowed ones in",
+    async (adapter) => {
+      const { status, code, text } = await adapter.refusal(
+        "Origin: https://evil.example",
+      );
+      assertEquals(beforeUpgrade ? status : code, beforeUpgrade ? 403 : 1008);
+      assert(text.includes("may not connect"), text);
+      assertEquals((await adapter.event("refuse")).reason, "origin");
+      assertEquals(await adapter.connections(), 0);
+      const allowed = HANDSHAKE.replace(
+        "\r\n\r\n",
+        "\r\nOrigin: https://example.org\r\n\r\n",
+      );
+      assertEquals((await answerTo(adapter.port, allowed)).status, 101);
+    },
+    { allowedOrigins: ["https://example.org"] },
+  );
+
+  test(
+    "refuses more connections than it may have, until one is closed",
+    async (adapter) => {
+      {
+        await using _first = await RawClient.open(adapter.url);
+        await adapter.event("open");
+        const { status, code, retryAfter } = await adapter.refusal();
+        assertEquals(beforeUpgrade ? status : code, beforeUpgrade ? 503 : 1013);
+        if (beforeUpgrade) assert(Number(retryAfter) > 0);
+        assertEquals((await adapter.event("refuse")).reason, "connections");
+      }
+      await adapter.event("close");
+      await using pair = await RawClient.open(adapter.url);
+      await pair.close();
+    },
+    { maxConnections: 1 },
+  );
+
+  test(
+    "counts connections by the address that a trusted proxy names",
+    async (adapter) => {
+      await using proxy = reverseProxy(adapter.port, "2001:db8::1");
+      await using other = reverseProxy(adapter.port, "192.0.2.1");
+      const url = ({ port }: { port: number }) =>
+        `http://127.0.0.1:${port}/app/socketpeer/`;
+      await using a = await RawClient.pair(url(proxy), "code", "a");
+      await a.control("peer.waiting");
+      assertEquals((await adapter.event("open")).address, "2001:db8::1");
+      const more = RawConnection.open(proxy.port);
+      using connection = await more;
+      const forged = "\r\nX-Forwarded-For: 192.0.2.77\r\n\r\n";
+      await connection.write(
+        HANDSHAKE.replace("/socketpeer/", "/app/socketpeer/")
+          .replace("\r\n\r\n", forged),
+      );
+      const refused = await adapter.event("refuse");
+      assertEquals([refused.reason, refused.address], [
+        "address",
+        "2001:db8::1",
+      ]);
+      await using b = await RawClient.pair(url(other), "code", "b");
+      await b.control("peer.found");
+      await a.control("peer.found");
+      a.sendRaw(Uint8Array.of(1));
+      assertEquals(await b.packet(), Uint8Array.of(1));
+    },
+    { trustProxy: "X-Forwarded-For", maxConnectionsPerAddress: 1 },
+  );
+
+  if (beforeUpgrade && kind !== "busy http") {
+    test("answers 404 on other paths, and says which is right", async ({ port }) => {
+      for (
+        const path of ["/", "/socketpeer", "//socketpeer/", "//x/socketpeer/"]
+      ) {
+        const upgrade = HANDSHAKE.replace("/socketpeer/", path);
+        const plain = `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
+        for (const request of [upgrade, plain]) {
+          const { status, body } = await answerTo(port, request);
+          assertEquals(status, 404, request);
+          assert(body.includes("/socketpeer/"));
+        }
+      }
+    });
+
+    test("answers 426 to what is no request for a WebSocket", async ({ url, port }) => {
+      for (const method of ["GET", "POST"]) {
+        const response = await fetch(url, { method });
+        assertEquals(response.status, 426);
+        assertEquals(response.headers.get("upgrade"), "websocket");
+        assert((await response.text()).includes("WebSocket"));
+      }
+      const other = HANDSHAKE.replace("Version: 13", "Version: 12");
+      const { status, headers } = await answerTo(port, other);
+      assertEquals(status, 426);
+      assertEquals(headers.get("sec-websocket-version"), "13");
+    });
+
+    test("answers 400 to a request for a WebSocket that is incomplete", async ({ port }) => {
+      for (const line of [/Sec-WebSocket-Key: .*\r\n/, /Connection: .*\r\n/]) {
+        const { status } = await answerTo(port, HANDSHAKE.replace(line, ""));
+        assertEquals(status, 400, `${line}`);
+      }
+    });
+
+    test(
+      "takes peers on the path that it is given, whatever follows it",
+      async ({ port }) => {
+        const url = `http://127.0.0.1:${port}/chat/ws?from=here`;
+        await using pair = await RawPair.open(url, "code");
+        await pair.check();
+        assertEquals((await answerTo(port, HANDSHAKE)).status, 404);
+      },
+      { path: "/chat/ws" },
+    );
+  }
+
+  if (kind === "busy http") {
+    test("leaves the requests of others alone", async (adapter) => {
+      const { port, url } = adapter;
+      const { path, body, upgradeStatus } = OTHERS;
+      const own = `http://127.0.0.1:${port}${path}`;
+      assertEquals(await (await fetch(own)).text(), body);
+      const upgrade = HANDSHAKE.replace("/socketpeer/", path);
+      assertEquals((await answerTo(port, upgrade)).status, upgradeStatus);
+      // A plain request for the path is theirs, too.
+      const plain = await fetch(url);
+      assertEquals([plain.status, await plain.text()], [404, body]);
+      await using pair = await RawPair.open(url, "code");
+      await pair.check();
+      await adapter.close();
+      assertEquals(await (await fetch(own)).text(), body);
+      assertEquals((await answerTo(port, upgrade)).status, upgradeStatus);
+    });
+  }
+
+  test("is behind a reverse proxy that mounts it under a path", async (adapter) => {
+    await using proxy = reverseProxy(adapter.port, "192.0.2.1");
+    const url = `http://127.0.0.1:${proxy.port}/app/socketpeer/`;
+    await using pair = await RawPair.open(url, "code");
+    await pair.check();
+    // Nobody has said that the proxy is to be believed.
+    assertEquals((await adapter.event("open")).address, undefined);
+  });
+
+  test("forgets clients that vanish in the handshake", async (adapter) => {
+    for (let count = 0; count < 20; count++) {
+      using connection = await RawConnection.open(adapter.port);
+      await connection.write(HANDSHAKE);
+    }
+    // Those that have opened are closed; the others were never counted, or are
+    // let go at the latest with one that comes after them.
+    await using next = await RawClient.open(adapter.url);
+    await next.close();
+    await adapter.allClosed();
+    assertEquals(await adapter.connections(), 0);
+  });
+
+  test("close() tells every peer when to dial again, and takes nobody in meanwhile", async (adapter) => {
+    await using pair = await RawPair.open(adapter.url, "code");
+    await using waiting = await RawClient.pair(adapter.url, "another", "c");
+    await waiting.control("peer.waiting");
+    // One that does not answer holds it up.
+    using _silent = await RawConnection.upgrade(adapter.port);
+    for (let count = 0; count < 4; count++) await adapter.event("open");
+    const closing = adapter.close({ drainTimeout: 700 });
+    assertEquals((await adapter.event("drain")).connections, 4);
+    const { status, code, retryAfter } = await adapter.refusal();
+    assertEquals(beforeUpgrade ? status : code, beforeUpgrade ? 503 : 1012);
+    if (beforeUpgrade) assert(Number(retryAfter) > 0);
+    assertEquals((await adapter.event("refuse")).reason, "closing");
+
+    const reasons: string[] = [];
+    for (const client of [pair.a, pair.b, waiting]) {
+      const { code, reason } = await deadline(client.closed, WAIT_MS);
+      assertEquals(code, 1012);
+      assertMatch(reason, /retry in \d{1,2} ms$/);
+      reasons.push(reason);
+    }
+    assertEquals(reasons[0], reasons[1]);
+    await closing;
+    for (let count = 0; count < 3; count++) {
+      const event = await adapter.event("close");
+      assertEquals([event.code, reasons.includes(event.reason)], [1012, true]);
+    }
+  });
+
+  test("close() cuts off who does not answer", async (adapter) => {
+    using silent = await RawConnection.upgrade(adapter.port);
+    await adapter.event("open");
+    await adapter.close({ drainTimeout: 50 });
+    // Deno can't: there, ending its process does.
+    if (name.endsWith("Deno.serve")) return;
+    await deadline(silent.ended(), WAIT_MS);
+    await adapter.event("close");
+    assertEquals(await adapter.connections(), 0);
+  });
+
+  test("close() harms nothing when it is called again", async (adapter) => {
+    await Promise.all([adapter.close(), adapter.close()]);
+    await adapter.close();
+  });
+
+  test("stands garbage, and another pair goes on", async ({ port, url }) => {
+    await using pair = await RawPair.open(url, "another code");
+    for (
+      const bytes of [
+        Uint8Array.of(0x81, 0x02, 0x68, 0x69),
+        webSocketFrame(1, Uint8Array.of(0xff, 0xfe)),
+        webSocketFrame(8, Uint8Array.of(3)),
+        webSocketFrame(9, new Uint8Array(200)),
+        webSocketFrame(0, "x"),
+        Uint8Array.of(0x82, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0),
+        new TextEncoder().encode("GET / HTTP/1.1\r\n\r\n"),
+      ]
+    ) {
+      using connection = await joinByHand(port, "a");
+      await connection.write(bytes);
+      await pair.check();
+    }
+    for (
+      const request of ["\0\0\r\n\r\n", "GET\r\n\r\n", HANDSHAKE.slice(0, -2)]
+    ) {
+      using connection = await RawConnection.open(port);
+      await connection.write(request);
+      await pair.check();
+    }
+  });
+
+  test("tells no pair code and no key", async (adapter) => {
+    const events = adapter.events;
+    {
+      await using pair = await RawPair.open(adapter.url, "a secret code");
+      await using third = await RawClient.pair(
+        adapter.url,
+        "a secret code",
+        "c",
+      );
+      await third.closeCode();
+      await pair.check();
+    }
+    await adapter.close();
+    const text = JSON.stringify(events);
+    assert(text.includes('"open"') && text.includes('"close"'));
+    assert(!text.includes("secret") && !text.includes("key of"), text);
+  });
+}
+
+const KINDS: Readonly<Record<string, HostKind>> = {
+  "alone": "alone",
+  "on node:http": "http",
+  "on node:http with other listeners": "busy http",
+  "on ws": "ws",
+};
+
+for (const [on, kind] of Object.entries(KINDS)) {
+  const name = kind === "alone" ? "Deno.serve" : `Deno ${on}`;
+  adapterSuite(`SocketPeerServer of ${name}`, kind, hostServer, false);
+}
+for (const [command, leastMajor] of [["node", 20], ["bun", 1]] as const) {
+  const found = findRuntime(command, leastMajor);
+  const missing = "missing" in found;
+  if (missing) {
+    console.error(`The server is not tested on ${command}: ${found.missing}`);
+  }
+  for (const [on, kind] of Object.entries(KINDS)) {
+    adapterSuite(
+      `SocketPeerServer of ${command} ${on}`,
+      kind,
+      (...args) => startProcess(command, ...args),
+      missing,
+    );
+  }
+}

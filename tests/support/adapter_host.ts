@@ -1,0 +1,127 @@
+/**
+ * Puts a server on each thing that it can stand on, on whatever runs this:
+ * Deno, Node or Bun.
+ */
+
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
+import { WebSocketServer } from "ws";
+import {
+  type CloseOptions,
+  type ServerEvent,
+  SocketPeerServer,
+  type SocketPeerServerOptions,
+} from "../../server.ts";
+
+/**
+ * What the server stands on: nothing of ours, a server of node:http, one that
+ * has listeners of its own, or one of ws.
+ */
+export type HostKind = "alone" | "http" | "busy http" | "ws";
+
+/** Options that can be written as JSON, for another process. */
+export type HostOptions = Omit<
+  SocketPeerServerOptions,
+  "pairCodeValidator" | "iceServers" | "observer"
+>;
+
+/** A server, and what it stands on. */
+export interface AdapterHost {
+  readonly port: number;
+  /** Sockets that are open, as the server counts. */
+  connections(): Promise<number>;
+  /** Closes the server of peers. */
+  close(options?: CloseOptions): Promise<void>;
+  /** Closes all there is. */
+  stop(): Promise<void>;
+}
+
+const HOST = "127.0.0.1";
+
+/** What others than the server answer on a busy one. */
+export const OTHERS = { path: "/mine", body: "Mine", upgradeStatus: 418 };
+
+/** Starts a server, and tells what it tells. */
+export async function hostServer(
+  kind: HostKind,
+  options: HostOptions,
+  told: (event: ServerEvent) => void,
+): Promise<AdapterHost> {
+  const all: SocketPeerServerOptions = {
+    host: HOST,
+    port: 0,
+    ...options,
+    observer(event) {
+      told(event);
+      // Whatever it throws, nobody may notice.
+      throw new Error("This observer is broken");
+    },
+  };
+  const { peerServer, beneath } = create(kind, all);
+  const { port } = await peerServer.ready;
+  return {
+    port,
+    connections: () => Promise.resolve(peerServer.stats.connections),
+    close: (options) => peerServer.close(options),
+    async stop() {
+      await peerServer.close({ drainTimeout: 0 });
+      await new Promise<void>((resolve) => {
+        if (!beneath) return resolve();
+        beneath.close(() => resolve());
+        if (beneath instanceof WebSocketServer) return;
+        beneath.closeAllConnections();
+      });
+    },
+  };
+}
+
+interface Beneath {
+  close(closed: () => void): void;
+  closeAllConnections(): void;
+}
+
+function create(
+  kind: HostKind,
+  options: SocketPeerServerOptions,
+): { peerServer: SocketPeerServer; beneath?: Beneath } {
+  switch (kind) {
+    case "alone":
+      return { peerServer: new SocketPeerServer(options) };
+    case "http":
+    case "busy http": {
+      const server = createServer();
+      if (kind === "busy http") occupy(server);
+      const peerServer = new SocketPeerServer(server, options);
+      server.listen(0, HOST);
+      return { peerServer, beneath: server };
+    }
+    case "ws": {
+      const server = new WebSocketServer({ port: 0, host: HOST });
+      return {
+        peerServer: new SocketPeerServer(server, options),
+        beneath: server,
+      };
+    }
+  }
+}
+
+/** Gives a server listeners of somebody else, who answers on one path. */
+function occupy(server: Server): void {
+  server.on("request", (request, response) => {
+    const { path, body } = OTHERS;
+    response.statusCode = request.url === path ? 200 : 404;
+    response.end(body);
+  });
+  server.on("upgrade", (request, socket: Duplex) => {
+    if (request.url !== OTHERS.path) return;
+    socket.end(
+      `HTTP/1.1 ${OTHERS.upgradeStatus} \r\nconnection: close\r\n\r\n`,
+    );
+  });
+}
+
+/** Where a server of node:http listens. */
+export function portOf(server: Server): number {
+  return (server.address() as AddressInfo).port;
+}

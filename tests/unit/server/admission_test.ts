@@ -1,0 +1,241 @@
+import { assert, assertEquals } from "@std/assert";
+import {
+  type AdmissionRequest,
+  type AdmissionRules,
+  admit,
+  normalizeAddress,
+} from "../../../src/server/admission.ts";
+
+const HEADERS: Readonly<Record<string, string>> = {
+  host: "localhost",
+  upgrade: "websocket",
+  connection: "keep-alive, Upgrade",
+  "sec-websocket-version": "13",
+  "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+};
+
+/** A request that is in order, but for these. */
+function request(
+  headers: Record<string, string | undefined> = {},
+  fields: Partial<AdmissionRequest> = {},
+): AdmissionRequest {
+  const all: Record<string, string | undefined> = { ...HEADERS, ...headers };
+  return {
+    method: "GET",
+    path: "/socketpeer/",
+    remoteAddress: "192.0.2.1",
+    header: (name) => all[name],
+    ...fields,
+  };
+}
+
+/** Rules that let everybody in, but for these; and whom they counted. */
+function rules(fields: Partial<AdmissionRules> = {}) {
+  const counted: (string | undefined)[] = [];
+  return {
+    counted,
+    path: "/socketpeer/",
+    allowedOrigins: undefined,
+    trustProxy: undefined,
+    closing: false,
+    addresses: {
+      admit(address: string | undefined) {
+        counted.push(address);
+        return undefined;
+      },
+    },
+    ...fields,
+  };
+}
+
+/** What is refused, in short; nothing of it may have been counted. */
+function refused(request: AdmissionRequest, fields?: Partial<AdmissionRules>) {
+  const judged = rules(fields);
+  const answer = admit(request, judged);
+  assert(!answer.accepted);
+  assertEquals(judged.counted, []);
+  return answer;
+}
+
+/** The address that a request counts for. */
+function addressOf(request: AdmissionRequest, trustProxy?: string) {
+  const judged = rules({ trustProxy });
+  const answer = admit(request, judged);
+  assert(answer.accepted);
+  assertEquals(judged.counted, [answer.address]);
+  return answer.address;
+}
+
+Deno.test("admit() lets in and counts a request for a WebSocket on the path", () => {
+  const judged = rules();
+  assertEquals(admit(request(), judged), {
+    accepted: true,
+    address: "192.0.2.1",
+  });
+  assertEquals(judged.counted, ["192.0.2.1"]);
+});
+
+Deno.test("admit() takes the words of the handshake in any case", () => {
+  for (
+    const headers of [
+      { upgrade: "WebSocket" },
+      { connection: "UPGRADE" },
+      { connection: "close ,upgrade" },
+    ]
+  ) {
+    assert(admit(request(headers), rules()).accepted);
+  }
+});
+
+Deno.test("admit() answers 400 where the address cannot be read", () => {
+  assertEquals(refused(request({}, { path: undefined })).status, 400);
+});
+
+Deno.test("admit() answers 404 on another path, and says which is right", () => {
+  for (const path of ["/", "/socketpeer", "/socketpeer/x", "//socketpeer/"]) {
+    const { status, message } = refused(request({}, { path }));
+    assertEquals(status, 404, path);
+    assert(message.includes("/socketpeer/"));
+  }
+});
+
+Deno.test("admit() answers 426 to what is no request for a WebSocket", () => {
+  for (
+    const bad of [
+      request({ upgrade: undefined }),
+      request({ upgrade: "h2c" }),
+      request({}, { method: "POST" }),
+    ]
+  ) {
+    const { status, headers } = refused(bad);
+    assertEquals(status, 426);
+    assertEquals(headers.upgrade, "websocket");
+    assertEquals(headers["sec-websocket-version"], undefined);
+  }
+});
+
+Deno.test("admit() answers 426 to another version, and says which is right", () => {
+  for (const version of ["8", "14", "", undefined]) {
+    const bad = request({ "sec-websocket-version": version });
+    const { status, headers } = refused(bad);
+    assertEquals(status, 426);
+    assertEquals(headers["sec-websocket-version"], "13");
+  }
+});
+
+Deno.test("admit() answers 400 to a handshake that is incomplete", () => {
+  for (
+    const headers of [
+      { connection: undefined },
+      { connection: "keep-alive" },
+      { connection: "no-upgrade" },
+      { "sec-websocket-key": undefined },
+      { "sec-websocket-key": "short" },
+    ]
+  ) {
+    assertEquals(refused(request(headers)).status, 400);
+  }
+});
+
+Deno.test("admit() gives no reason for mistakes, which are no limits", () => {
+  assertEquals(refused(request({}, { path: "/" })).reason, undefined);
+  assertEquals(refused(request({ connection: "" })).reason, undefined);
+});
+
+Deno.test("admit() answers 403 to pages of other origins", () => {
+  const allowedOrigins = new Set(["https://example.org"]);
+  for (const origin of ["https://example.com", "null", ""]) {
+    const answer = refused(request({ origin }), { allowedOrigins });
+    assertEquals(answer.status, 403);
+    assertEquals(answer.reason, "origin");
+    assertEquals(answer.address, "192.0.2.1");
+  }
+});
+
+Deno.test("admit() lets in pages of allowed origins, and what is no page", () => {
+  const allowedOrigins = new Set(["https://example.org"]);
+  for (const origin of ["https://example.org", undefined]) {
+    assert(admit(request({ origin }), rules({ allowedOrigins })).accepted);
+  }
+  assert(admit(request({ origin: "https://any.example" }), rules()).accepted);
+});
+
+Deno.test("admit() answers 503 while the server closes, and when to come again", () => {
+  const { status, headers, reason } = refused(request(), { closing: true });
+  assertEquals([status, reason], [503, "closing"]);
+  assert(Number(headers["retry-after"]) > 0);
+});
+
+Deno.test("admit() answers 503 where the server is full, and 429 where the address is", () => {
+  for (
+    const [limit, expected] of [
+      ["connections", 503],
+      ["address", 429],
+    ] as const
+  ) {
+    const addresses = { admit: () => limit };
+    const { status, headers, reason } = refused(request(), { addresses });
+    assertEquals([status, reason], [expected, limit]);
+    assert(Number(headers["retry-after"]) > 0);
+  }
+});
+
+Deno.test("admit() counts a loopback address for nobody", () => {
+  for (
+    const remoteAddress of ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"]
+  ) {
+    assertEquals(addressOf(request({}, { remoteAddress })), undefined);
+  }
+  assertEquals(addressOf(request({}, { remoteAddress: undefined })), undefined);
+});
+
+Deno.test("admit() believes no header unless one is named", () => {
+  const forged = request({ "x-forwarded-for": "203.0.113.9" });
+  assertEquals(addressOf(forged), "192.0.2.1");
+  assertEquals(addressOf(forged, "x-real-ip"), "192.0.2.1");
+});
+
+Deno.test("admit() believes the last entry of the header of a trusted proxy", () => {
+  for (
+    const [value, address] of [
+      ["203.0.113.9", "203.0.113.9"],
+      ["198.51.100.1, 203.0.113.9", "203.0.113.9"],
+      ["198.51.100.1,[2001:DB8:0::9]:443", "2001:db8::9"],
+      // Nothing that can be believed: the proxy itself.
+      ["203.0.113.9, unknown", "192.0.2.1"],
+      ["", "192.0.2.1"],
+    ]
+  ) {
+    const proxied = request({ "x-forwarded-for": value });
+    assertEquals(addressOf(proxied, "x-forwarded-for"), address, value);
+  }
+});
+
+Deno.test("normalizeAddress() writes each address in one way", () => {
+  for (
+    const [text, address] of [
+      ["192.0.2.1", "192.0.2.1"],
+      [" 192.0.2.1:8080 ", "192.0.2.1"],
+      ["::ffff:192.0.2.1", "192.0.2.1"],
+      ["[::ffff:c000:201]:8080", "192.0.2.1"],
+      ["2001:db8::1", "2001:db8::1"],
+      ["2001:0DB8:0:0:0:0:0:1", "2001:db8::1"],
+      ["[2001:db8::1]", "2001:db8::1"],
+      ["[2001:db8::1]:443", "2001:db8::1"],
+      ["fe80::1%eth0", "fe80::1"],
+      ['for="[2001:db8::1]:4711";proto=https', "2001:db8::1"],
+      ["proto=http;For=192.0.2.1;by=203.0.113.4", "192.0.2.1"],
+      ["", undefined],
+      ["unknown", undefined],
+      ["_hidden", undefined],
+      ["example.org", undefined],
+      ["1.2.3", undefined],
+      ["999.0.2.1", undefined],
+      ["2001:db8::1::2", undefined],
+      ["[2001:db8::1", undefined],
+      ["192.0.2.1/", undefined],
+    ]
+  ) {
+    assertEquals(normalizeAddress(text!), address, text);
+  }
+});
