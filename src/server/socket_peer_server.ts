@@ -30,6 +30,7 @@ import {
   type SocketPeerServerOptions,
 } from "./options.ts";
 import { PairRegistry } from "./pair_registry.ts";
+import { retryDelays } from "./retry_delay.ts";
 import type { ServerObserver, ServerStats } from "./server_event.ts";
 import type { ServerSocket, ServerSocketHandlers } from "./server_socket.ts";
 
@@ -43,9 +44,6 @@ export interface CloseOptions {
    */
   drainTimeout?: number;
 }
-
-/** Times between which peers that are sent away together come back. */
-const RETRY_SPREAD_MS = { perConnection: 1, least: 100, most: 5000 };
 
 /**
  * Brings the two peers of each pair code together.
@@ -241,36 +239,11 @@ export class SocketPeerServer {
     this.#registry.clear();
     const connections = [...this.#connections];
     this.#observe({ type: "drain", connections: connections.length });
-    const retryMs = this.#drawRetries(connections.length);
-    for (const connection of connections) {
-      dismiss(connection, retryMs(connection));
-    }
+    this.#sendAway(connections);
     // To stop at once would cut them off before they are told.
     await this.#sockets.closed(drainTimeout);
     this.#sockets.terminate();
     await this.#host.close();
-  }
-
-  /**
-   * Draws how long each connection is asked to stay away. The two peers of a
-   * pair come back together.
-   */
-  #drawRetries(connections: number): (connection: Connection) => number {
-    const { perConnection, least, most } = RETRY_SPREAD_MS;
-    const spreadMs = Math.min(
-      most,
-      Math.max(least, connections * perConnection),
-    );
-    const draw = () => Math.floor(this.#random() * spreadMs);
-    const drawn = new Map<string, number>();
-    return ({ request }) => {
-      // There is none before it has asked for a place.
-      const code = request?.code;
-      if (code === undefined) return draw();
-      const delayMs = drawn.get(code) ?? draw();
-      drawn.set(code, delayMs);
-      return delayMs;
-    };
   }
 
   /** What adapters get of this. */
@@ -308,7 +281,7 @@ export class SocketPeerServer {
   ): ServerSocketHandlers {
     const connection = this.#connect(socket, address);
     // It was admitted just before.
-    if (this.#closed) dismiss(connection, this.#drawRetries(0)(connection));
+    if (this.#closed) this.#sendAway([connection]);
     return connection;
   }
 
@@ -323,11 +296,17 @@ export class SocketPeerServer {
     this.#connections.add(connection);
     return connection;
   }
-}
 
-function dismiss(connection: Connection, retryMs: number): void {
-  connection.dismiss(
-    SERVICE_RESTART,
-    `the server restarts: retry in ${retryMs} ms`,
-  );
+  /** Tells peers to dial again, each pair at a time of its own. */
+  #sendAway(connections: readonly Connection[]): void {
+    const delay = retryDelays(connections.length, this.#random);
+    for (const connection of connections) {
+      // There is no request before it has asked for a place.
+      const delayMs = delay(connection.request?.code);
+      connection.dismiss(
+        SERVICE_RESTART,
+        `the server restarts: retry in ${delayMs} ms`,
+      );
+    }
+  }
 }

@@ -26,30 +26,38 @@ export function findRuntime(
   }
 }
 
-let bundling: Promise<string> | undefined;
+/** Programs in one file each, by name and by who is to run them. */
+const bundles = new Map<string, Promise<string>>();
 
-/** The program, in one file: Node runs no TypeScript and knows no `npm:`. */
-function bundle(): Promise<string> {
-  return bundling ??= build();
+/**
+ * Makes one file of a program in `tests/conformance/node/`: Node runs no
+ * TypeScript and knows no `npm:`.
+ */
+export function bundleFor(command: string, program: string): Promise<string> {
+  const key = `${command} ${program}`;
+  const bundle = bundles.get(key) ?? build(command, program);
+  bundles.set(key, bundle);
+  return bundle;
 }
 
-async function build(): Promise<string> {
+async function build(command: string, program: string): Promise<string> {
   const folder = Deno.makeTempDirSync({ prefix: "socketpeer-" });
   globalThis.addEventListener("unload", () => {
     Deno.removeSync(folder, { recursive: true });
   });
-  const outfile = `${folder}/serve.mjs`;
+  const outfile = `${folder}/${program}.mjs`;
+  const entry = new URL(`../conformance/node/${program}.ts`, import.meta.url);
   try {
     await esbuild.build({
-      entryPoints: [
-        fileURLToPath(new URL("../conformance/node/serve.ts", import.meta.url)),
-      ],
+      entryPoints: [fileURLToPath(entry)],
       outfile,
       bundle: true,
       platform: "node",
       format: "esm",
       target: "node20",
       tsconfigRaw: {},
+      // Bun has one of its own, whatever is installed.
+      external: command === "bun" ? ["ws"] : [],
       // `ws` is CommonJS, and asks for Node's modules as such.
       banner: {
         js: `import { createRequire } from "node:module";` +
@@ -58,7 +66,11 @@ async function build(): Promise<string> {
       plugins: [{
         name: "deno-imports",
         setup(build) {
-          build.onResolve({ filter: /^(ws|eventemitter3)$/ }, ({ path }) => ({
+          // What is external is left as it is.
+          const filter = command === "bun"
+            ? /^eventemitter3$/
+            : /^(ws|eventemitter3)$/;
+          build.onResolve({ filter }, ({ path }) => ({
             path: fileURLToPath(import.meta.resolve(path)),
           }));
         },
@@ -79,7 +91,10 @@ export async function startProcess(
   told: (event: ServerEvent) => void,
 ): Promise<AdapterHost> {
   const child = new Deno.Command(command, {
-    args: [await bundle(), JSON.stringify({ kind, options })],
+    args: [
+      await bundleFor(command, "serve"),
+      JSON.stringify({ kind, options }),
+    ],
     stdin: "piped",
     stdout: "piped",
   }).spawn();

@@ -34,7 +34,9 @@ export interface NodeServer {
 export function listen(hostname: string, port: number): NodeServer {
   const server = createServer();
   const listening = new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
+    // Later ones are of a connection that it could not accept: without a
+    // listener, too many open files would end the process.
+    server.on("error", reject);
     server.listen(port, hostname, () => resolve());
   });
   return {

@@ -1,0 +1,133 @@
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStrictEquals,
+} from "@std/assert";
+import { deadline } from "@std/async";
+import { serveDir } from "@std/http";
+import { createServer } from "node:http";
+import { fileURLToPath } from "node:url";
+import { WebSocketServer } from "ws";
+import { SocketPeerServer } from "../../server.ts";
+import { portOf } from "../support/adapter_host.ts";
+import { bundleFor, findRuntime } from "../support/node_process.ts";
+import { RawPair } from "../support/raw_client.ts";
+
+const HOST = "127.0.0.1";
+const WAIT_MS = 10_000;
+
+Deno.test("SocketPeerServer on node:http has that server and a ws server of its own", async () => {
+  const server = createServer();
+  const peerServer = new SocketPeerServer(server);
+  assertStrictEquals(peerServer.server, server);
+  server.listen(0, HOST);
+  const address = await deadline(peerServer.ready, WAIT_MS);
+  assertEquals(address, { hostname: HOST, port: portOf(server) });
+  assert(peerServer.socket instanceof WebSocketServer);
+  // Whoever counts sockets there is told of them, as by any server of ws.
+  let connections = 0;
+  peerServer.socket!.on("connection", () => connections++);
+  {
+    const url = `http://${HOST}:${address.port}/socketpeer/`;
+    await using pair = await RawPair.open(url, "code");
+    await pair.check();
+  }
+  assertEquals(connections, 2);
+  await peerServer.close();
+  // The server goes on, with nothing of this one left.
+  assertEquals(server.listenerCount("upgrade"), 0);
+  assertEquals(server.listenerCount("request"), 0);
+  assert(server.listening);
+  await new Promise((resolve) => server.close(resolve));
+});
+
+Deno.test("SocketPeerServer on ws finds the http server beneath, or none", async () => {
+  const server = createServer();
+  const onServer = new WebSocketServer({ server });
+  const onPort = new WebSocketServer({ port: 0, host: HOST });
+  const onNothing = new WebSocketServer({ noServer: true });
+  const peerServers = [onServer, onPort, onNothing]
+    .map((socket) => new SocketPeerServer(socket));
+  const [a, b, c] = peerServers;
+  assertStrictEquals(a.server, server);
+  assertStrictEquals(a.socket, onServer);
+  const { port } = await deadline(b.ready, WAIT_MS);
+  assertEquals(port, (onPort.address() as { port: number }).port);
+  assertStrictEquals(c.server, null);
+  assertStrictEquals(c.socket, onNothing);
+  await assertRejects(() => c.ready, Error, "listens nowhere");
+  for (const each of peerServers) await each.close();
+  assertEquals(onPort.listenerCount("connection"), 0);
+  await new Promise<void>((resolve) => onPort.close(() => resolve()));
+});
+
+Deno.test("SocketPeerServer on ws takes the sockets that somebody else upgrades", async () => {
+  const sockets = new WebSocketServer({ noServer: true });
+  const peerServer = new SocketPeerServer(sockets);
+  const server = createServer();
+  server.on("upgrade", (request, socket, head) => {
+    sockets.handleUpgrade(request, socket, head, (client: unknown) => {
+      sockets.emit("connection", client, request);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, HOST, () => resolve()));
+  {
+    const url = `http://${HOST}:${portOf(server)}/wherever`;
+    await using pair = await RawPair.open(url, "code");
+    await pair.check();
+  }
+  await peerServer.close();
+  await new Promise((resolve) => server.close(resolve));
+});
+
+Deno.test("SocketPeerServer.ready rejects where nothing listens, which nobody has to hear", async () => {
+  const peerServer = new SocketPeerServer({ listen: false });
+  await assertRejects(() => peerServer.ready, Error, "mounted");
+  await peerServer.close();
+});
+
+Deno.test("SocketPeerServer.handler stands beside routes and files of Deno.serve", async () => {
+  const peerServer = new SocketPeerServer({ listen: false, path: "/peers/" });
+  const fsRoot = fileURLToPath(new URL("../../src/demo", import.meta.url));
+  const hello = new URLPattern({ pathname: "/hello/:name" });
+  await using server = Deno.serve(
+    { hostname: HOST, port: 0, onListen() {} },
+    (request, info) => {
+      if (new URL(request.url).pathname === "/peers/") {
+        return peerServer.handler(request, info);
+      }
+      const { name } = hello.exec(request.url)?.pathname.groups ?? {};
+      if (name) return new Response(`Hello ${name}`);
+      return serveDir(request, { fsRoot, quiet: true });
+    },
+  );
+  const url = `http://${HOST}:${server.addr.port}`;
+  assertEquals(await (await fetch(`${url}/hello/Bob`)).text(), "Hello Bob");
+  const page = await fetch(`${url}/index.html`);
+  assert((await page.text()).includes("<html"));
+  const missing = await fetch(`${url}/socketpeer/`);
+  assertEquals(missing.status, 404);
+  await missing.body?.cancel();
+  await using pair = await RawPair.open(`${url}/peers/`, "code");
+  await pair.check();
+  await peerServer.close();
+});
+
+const node = findRuntime("node", 20);
+
+Deno.test({
+  name: "SocketPeerServer.ready rejects on Node where the port is taken",
+  ignore: "missing" in node,
+  async fn() {
+    using taken = Deno.listen({ hostname: HOST, port: 0 });
+    const { code, stdout, stderr } = await new Deno.Command("node", {
+      args: [await bundleFor("node", "port_taken"), `${taken.addr.port}`],
+    }).output();
+    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+    assertEquals(
+      [code, text(stdout), text(stderr)],
+      [0, "EADDRINUSE", ""],
+    );
+  },
+});
