@@ -3,8 +3,6 @@
  * adapter on Deno, and in processes of Node and Bun.
  */
 
-// deno-lint-ignore-file no-console -- what is missing has to be said
-
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { deadline } from "@std/async";
 import type { CloseOptions, ServerEvent } from "../../server.ts";
@@ -170,7 +168,6 @@ function adapterSuite(
   name: string,
   kind: HostKind,
   start: Start,
-  ignore: boolean,
 ): void {
   const test = (
     what: string,
@@ -179,7 +176,6 @@ function adapterSuite(
   ) =>
     Deno.test({
       name: `${name} ${what}`,
-      ignore,
       async fn() {
         await using adapter = await Adapter.start(start, kind, options);
         await run(adapter);
@@ -446,6 +442,23 @@ function adapterSuite(
     assertEquals((await adapter.event("open")).address, undefined);
   });
 
+  const outward = Deno.networkInterfaces()
+    .find(({ address, family }) => family === "IPv4" && !/^127/.test(address));
+  if (outward) {
+    test(
+      "tells where a client comes from, unless that is this machine",
+      async (adapter) => {
+        const { address } = outward;
+        const url = `http://${address}:${adapter.port}/socketpeer/`;
+        await using _client = await RawClient.open(url);
+        assertEquals((await adapter.event("open")).address, address);
+        await using _local = await RawClient.open(adapter.url);
+        assertEquals((await adapter.event("open")).address, undefined);
+      },
+      { host: "0.0.0.0" },
+    );
+  }
+
   test("forgets clients that vanish in the handshake", async (adapter) => {
     for (let count = 0; count < 20; count++) {
       using connection = await RawConnection.open(adapter.port);
@@ -494,7 +507,8 @@ function adapterSuite(
     await adapter.close({ drainTimeout: 50 });
     // Deno can't: there, ending its process does.
     if (name.endsWith("Deno.serve")) return;
-    await deadline(silent.ended(), WAIT_MS);
+    // Long before it would have given up waiting for the closing handshake.
+    await deadline(silent.ended(), 3000);
     await adapter.event("close");
     assertEquals(await adapter.connections(), 0);
   });
@@ -558,20 +572,23 @@ const KINDS: Readonly<Record<string, HostKind>> = {
 
 for (const [on, kind] of Object.entries(KINDS)) {
   const name = kind === "alone" ? "Deno.serve" : `Deno ${on}`;
-  adapterSuite(`SocketPeerServer of ${name}`, kind, hostServer, false);
+  adapterSuite(`SocketPeerServer of ${name}`, kind, hostServer);
 }
 for (const [command, leastMajor] of [["node", 20], ["bun", 1]] as const) {
   const found = findRuntime(command, leastMajor);
-  const missing = "missing" in found;
-  if (missing) {
-    console.error(`The server is not tested on ${command}: ${found.missing}`);
+  if ("missing" in found) {
+    // Counted, and said aloud: nothing here has shown that it works there.
+    Deno.test.ignore(
+      `SocketPeerServer of ${command}: not tested, as ${found.missing}`,
+      () => {},
+    );
+    continue;
   }
   for (const [on, kind] of Object.entries(KINDS)) {
     adapterSuite(
       `SocketPeerServer of ${command} ${on}`,
       kind,
       (...args) => startProcess(command, ...args),
-      missing,
     );
   }
 }

@@ -93,11 +93,11 @@ function create(
       const server = createServer();
       if (kind === "busy http") occupy(server);
       const peerServer = new SocketPeerServer(server, options);
-      server.listen(0, HOST);
+      server.listen(0, options.host);
       return { peerServer, beneath: server };
     }
     case "ws": {
-      const server = new WebSocketServer({ port: 0, host: HOST });
+      const server = new WebSocketServer({ port: 0, host: options.host });
       return {
         peerServer: new SocketPeerServer(server, options),
         beneath: server,
@@ -115,9 +115,11 @@ function occupy(server: Server): void {
   });
   server.on("upgrade", (request, socket: Duplex) => {
     if (request.url !== OTHERS.path) return;
-    socket.end(
-      `HTTP/1.1 ${OTHERS.upgradeStatus} \r\nconnection: close\r\n\r\n`,
-    );
+    // Later, so that whoever else answers is first.
+    setTimeout(() => {
+      const { upgradeStatus } = OTHERS;
+      socket.end(`HTTP/1.1 ${upgradeStatus} \r\nconnection: close\r\n\r\n`);
+    });
   });
 }
 

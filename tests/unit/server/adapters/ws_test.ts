@@ -2,11 +2,12 @@ import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { EventEmitter } from "node:events";
 import { recognizeServer } from "../../../../src/server/adapters/host.ts";
 import {
+  attach,
   open,
   PING_INTERVAL_MS,
   type WsClient,
 } from "../../../../src/server/adapters/ws.ts";
-import type { Gate } from "../../../../src/server/admission.ts";
+import { type Gate, refusal } from "../../../../src/server/admission.ts";
 import type {
   Bytes,
   ServerSocket,
@@ -126,6 +127,58 @@ Deno.test("open() reports a message that is too large by its own code", () => {
   client.emit("error", Object.assign(new RangeError("too large"), { code }));
   client.emit("close", 1006, "");
   assertEquals(heard, [[1009, ""]]);
+});
+
+/** A server of node:http to which one attaches, and what comes of requests. */
+function attached(admission: ReturnType<Gate["admit"]>) {
+  const released: unknown[] = [];
+  const calls: unknown[] = [];
+  const server = Object.assign(new EventEmitter(), {
+    listening: true,
+    address: () => null,
+  });
+  // One that answers nothing to a handshake that it can't finish.
+  const wsServer = Object.assign(new EventEmitter(), {
+    handleUpgrade: () => calls.push("handleUpgrade"),
+    close() {},
+  });
+  attach(server, Promise.resolve(wsServer), {
+    path: "/peers/",
+    admit: () => admission,
+    release: (address) => released.push(address),
+    open: () => ({ text() {}, binary() {}, close() {} }),
+  });
+  const socket = Object.assign(new EventEmitter(), {
+    end: (text: string) => calls.push(text.split(" ")[1]),
+    destroy: () => calls.push("destroy"),
+  });
+  const request = { method: "GET", url: "/peers/", headers: {}, socket: {} };
+  server.emit("upgrade", request, socket, new Uint8Array());
+  return { socket, released, calls };
+}
+
+Deno.test("attach() counts out who is gone before the handshake is done", async () => {
+  const { socket, released, calls } = attached({
+    accepted: true,
+    address: "192.0.2.1",
+  });
+  await Promise.resolve();
+  assertEquals(calls, ["handleUpgrade"]);
+  assertEquals(released, []);
+  // What nobody listens for would end the process.
+  socket.emit("error", new Error("reset"));
+  socket.emit("close");
+  assertEquals(released, ["192.0.2.1"]);
+});
+
+Deno.test("attach() hangs up on who is refused, as they need not", () => {
+  const { socket, released, calls } = attached(refusal(429, "Too many"));
+  assertEquals(calls, ["429"]);
+  socket.emit("finish");
+  assertEquals(calls, ["429", "destroy"]);
+  socket.emit("error", new Error("reset"));
+  socket.emit("close");
+  assertEquals(released, []);
 });
 
 Deno.test("recognizeServer() knows a server from options", () => {
