@@ -9,6 +9,9 @@ import type { Addresses } from "./addresses.ts";
 import type { ServerObserver } from "./server_event.ts";
 import type { ServerSocket, ServerSocketHandlers } from "./server_socket.ts";
 
+/** RFC 6455: a message is larger than it may be. */
+const MESSAGE_TOO_BIG = 1009;
+
 /** What {@linkcode OpenSockets} needs. */
 export interface OpenSocketsOptions {
   /** Where they were counted in. */
@@ -65,6 +68,10 @@ export class OpenSockets {
       close: (code, reason) => {
         // Deno reports it twice where a socket did not answer.
         if (!this.#open.delete(socket)) return;
+        // A limit of what is beneath: the message never got as far as here.
+        if (code === MESSAGE_TOO_BIG && !told) {
+          observe({ type: "refuse", address, reason: "size" });
+        }
         handlers.close(code, reason);
         addresses.release(address);
         const openMs = now() - openedAt;

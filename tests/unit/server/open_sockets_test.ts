@@ -101,6 +101,16 @@ Deno.test("OpenSockets.open() tells the code that the server has closed with", (
   assertEquals([code, reason], [4009, "it does not read"]);
 });
 
+Deno.test("OpenSockets.open() tells of a limit that was met beneath it", () => {
+  const { open, heard } = world();
+  open("192.0.2.1").close(1009, "");
+  assertEquals(heard[1], {
+    type: "refuse",
+    address: "192.0.2.1",
+    reason: "size",
+  });
+});
+
 Deno.test("OpenSockets.closed() resolves when the last is closed", async () => {
   const { sockets, open } = world();
   await sockets.closed(1000);
