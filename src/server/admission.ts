@@ -144,20 +144,21 @@ function findMistake(
       connection: "upgrade",
     });
   }
-  if (header("sec-websocket-version") !== WEBSOCKET_VERSION) {
+  const connection = (header("connection") ?? "").toLowerCase().split(",");
+  const key = header("sec-websocket-key") ?? "";
+  const version = header("sec-websocket-version");
+  if (
+    !connection.some((token) => token.trim() === "upgrade") ||
+    !WEBSOCKET_KEY.test(key) || !version
+  ) {
+    return refusal(400, "The request for a WebSocket is incomplete");
+  }
+  if (version !== WEBSOCKET_VERSION) {
     return refusal(426, "Only version 13 of the WebSocket protocol is spoken", {
       upgrade: "websocket",
       connection: "upgrade",
       "sec-websocket-version": WEBSOCKET_VERSION,
     });
-  }
-  const connection = (header("connection") ?? "").toLowerCase().split(",");
-  const key = header("sec-websocket-key") ?? "";
-  if (
-    !connection.some((token) => token.trim() === "upgrade") ||
-    !WEBSOCKET_KEY.test(key)
-  ) {
-    return refusal(400, "The request for a WebSocket is incomplete");
   }
   return undefined;
 }

@@ -213,7 +213,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
       const { code, stderr } = await command.ended();
       assertEquals([code, stderr], [0, ""]);
       for (const client of [pair.a, pair.b, waiting, silent]) {
-        assertEquals(await client.closeCode(), 1001);
+        assertEquals(await client.closeCode(), 1012);
       }
     },
   });

@@ -115,7 +115,7 @@ Deno.test("admit() answers 426 to what is no request for a WebSocket", () => {
 });
 
 Deno.test("admit() answers 426 to another version, and says which is right", () => {
-  for (const version of ["8", "14", "", undefined]) {
+  for (const version of ["8", "14", "x"]) {
     const bad = request({ "sec-websocket-version": version });
     const { status, headers } = refused(bad);
     assertEquals(status, 426);
@@ -131,6 +131,7 @@ Deno.test("admit() answers 400 to a handshake that is incomplete", () => {
       { connection: "no-upgrade" },
       { "sec-websocket-key": undefined },
       { "sec-websocket-key": "short" },
+      { "sec-websocket-version": undefined },
     ]
   ) {
     assertEquals(refused(request(headers)).status, 400);
