@@ -156,3 +156,21 @@ export function systemRuntime(): Runtime {
       onPage("pageshow", (event) => event.persisted && callback()),
   };
 }
+
+/** Milliseconds since 1970, by the machine's clock: for what others read. */
+export function wallClock(): number {
+  return Date.now();
+}
+
+/** HMAC-SHA1 of a text under a key, both in UTF-8 (RFC 2104). */
+export async function hmacSha1(
+  key: string,
+  text: string,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const encoder = new TextEncoder();
+  const algorithm = { name: "HMAC", hash: "SHA-1" };
+  const imported = await crypto.subtle
+    .importKey("raw", encoder.encode(key), algorithm, false, ["sign"]);
+  const bytes = encoder.encode(text);
+  return new Uint8Array(await crypto.subtle.sign("HMAC", imported, bytes));
+}
