@@ -8,7 +8,13 @@
 // deno-lint-ignore-file no-console
 import { root, startDeno } from "./deno.ts";
 
-const ENTRIES = ["mod.ts", "client.ts", "server.ts", "testing.ts"];
+const ENTRIES = [
+  "mod.ts",
+  "client.ts",
+  "server.ts",
+  "metrics.ts",
+  "testing.ts",
+];
 
 const SHARED = ["src/protocol/", "src/errors.ts", "src/runtime.ts"];
 
@@ -21,6 +27,7 @@ const RULES: readonly { from: string; may: readonly string[] }[] = [
   { from: "mod.ts", may: ["client.ts", "server.ts"] },
   { from: "client.ts", may: ["src/client/", ...SHARED] },
   { from: "server.ts", may: ["src/server/", ...SHARED] },
+  { from: "metrics.ts", may: ["src/server/"] },
   { from: "testing.ts", may: ["src/testing/", ...SHARED] },
 
   { from: "src/errors.ts", may: [] },
@@ -49,6 +56,11 @@ const RULES: readonly { from: string; may: readonly string[] }[] = [
     // The one place that joins the core to its default adapter and broker.
     from: "src/server/socket_peer_server.ts",
     may: ["src/server/", ...SHARED, "npm:@socket.io/component-emitter"],
+  },
+  {
+    // Nothing else may load what only operators need.
+    from: "src/server/metrics.ts",
+    may: ["src/server/*", ...SHARED, "npm:prom-client"],
   },
   {
     from: "src/server/",

@@ -10,7 +10,13 @@ import { runDeno } from "./deno.ts";
 import { stdFlags } from "./std.ts";
 import { printTally, runTests, type Tally } from "./test.ts";
 
-const ENTRIES = ["mod.ts", "client.ts", "server.ts", "testing.ts"];
+const ENTRIES = [
+  "mod.ts",
+  "client.ts",
+  "server.ts",
+  "metrics.ts",
+  "testing.ts",
+];
 
 async function runGate(): Promise<Tally> {
   const flags = await stdFlags();

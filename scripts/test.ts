@@ -21,6 +21,7 @@ const DOCUMENTED = [
   "mod.ts",
   "client.ts",
   "server.ts",
+  "metrics.ts",
   "testing.ts",
   "src",
   "README.md",

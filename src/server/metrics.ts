@@ -1,0 +1,271 @@
+/**
+ * A server's numbers, in the text format that Prometheus reads.
+ *
+ * It stands on `prom-client` and not on OpenTelemetry: that pushes to a
+ * collector, which somebody has to run, and Deno turns it on for a whole
+ * process by variables and flags, which a library can't. What reads this
+ * format reads it over HTTP, and needs nothing beside the server; the
+ * collector of OpenTelemetry is one of the programs that do.
+ *
+ * @module
+ */
+
+import {
+  collectDefaultMetrics,
+  Counter,
+  Gauge,
+  Histogram,
+  Registry,
+} from "prom-client";
+import {
+  BUSY,
+  ENDED_BY_SERVER,
+  LEAVE,
+  MALFORMED,
+  PAIR_CODE_REFUSED,
+  PAIR_TIMEOUT,
+  PEER_LEFT,
+  PEER_TIMEOUT,
+  RATE_LIMITED,
+  SERVICE_RESTART,
+  TAKEN_OVER,
+  UNRESPONSIVE,
+} from "../protocol/close_code.ts";
+import type {
+  RefusalReason,
+  ServerEvent,
+  ServerObserver,
+  ServerStats,
+} from "./server_event.ts";
+
+/** Every reason; a record, so that none can be forgotten. */
+const REASONS: Readonly<Record<RefusalReason, true>> = {
+  origin: true,
+  connections: true,
+  address: true,
+  closing: true,
+  busy: true,
+  pair_code: true,
+  pair_rate: true,
+  control_rate: true,
+  size: true,
+  unread: true,
+  malformed: true,
+};
+
+/**
+ * Close codes with a series of their own: those of the protocol, and those
+ * that WebSockets report by themselves. A client may send thousands of others.
+ */
+const CLOSE_CODES: ReadonlySet<number> = new Set([
+  ...[0, 1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1011],
+  SERVICE_RESTART,
+  1013,
+  LEAVE,
+  MALFORMED,
+  PAIR_CODE_REFUSED,
+  PAIR_TIMEOUT,
+  PEER_TIMEOUT,
+  BUSY,
+  TAKEN_OVER,
+  PEER_LEFT,
+  ENDED_BY_SERVER,
+  UNRESPONSIVE,
+  RATE_LIMITED,
+]);
+
+/** From what a server does at once to what a slow validator takes. */
+const PAIRING_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05]
+  .concat([0.1, 0.25, 0.5, 1, 2.5, 5]);
+/** From two peers that start together to people that wait for each other. */
+const WAIT_SECONDS = [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
+
+/** Options of {@linkcode Metrics}. */
+export interface MetricsOptions {
+  /**
+   * Whether to have the numbers of the process, too: memory, time on the
+   * processor, lag of the event loop. `false` where your own registry of
+   * prom-client has them already.
+   *
+   * @default {true}
+   */
+  process?: boolean;
+}
+
+/**
+ * Counts what a server tells, and shows it to Prometheus.
+ *
+ * Nothing in it has a label that a client chooses: there are as many series
+ * after a year as at the start.
+ *
+ * @example Answer Prometheus on a route of your own
+ * ```ts
+ * import { Metrics } from "@socketpeer/socketpeer/metrics";
+ * import { SocketPeerServer } from "@socketpeer/socketpeer/server";
+ *
+ * const metrics: Metrics = new Metrics(() => peerServer.stats);
+ * const peerServer: SocketPeerServer = new SocketPeerServer({
+ *   listen: false,
+ *   observer: metrics.observe,
+ * });
+ * const handler = async (request: Request): Promise<Response> => {
+ *   if (new URL(request.url).pathname !== "/metrics") {
+ *     return peerServer.handler(request);
+ *   }
+ *   return new Response(await metrics.text(), {
+ *     headers: { "content-type": metrics.contentType },
+ *   });
+ * };
+ *
+ * const response = await handler(new Request("http://localhost/metrics"));
+ * console.log(await response.text()); // # HELP socketpeer_connections …
+ * await peerServer.close();
+ * ```
+ */
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #opened: Counter;
+  readonly #closes: Counter<"code">;
+  readonly #refusals: Counter<"reason">;
+  readonly #pairing: Histogram;
+  readonly #wait: Histogram;
+  readonly #upgrades: Counter;
+  readonly #errors: Counter<"option">;
+  readonly #draining: Gauge;
+
+  /**
+   * Starts at nothing.
+   *
+   * @param stats Gives the server's own numbers whenever they are read.
+   */
+  constructor(stats: () => ServerStats, options: MetricsOptions = {}) {
+    const registers = [this.#registry];
+    const gauge = (name: string, help: string, key: keyof ServerStats) =>
+      new Gauge({
+        name,
+        help,
+        registers,
+        collect() {
+          this.set(stats()[key]);
+        },
+      });
+    const total = (name: string, help: string, key: keyof ServerStats) =>
+      new Counter({
+        name,
+        help,
+        registers,
+        collect() {
+          // The server counts; a counter takes no number but an increase.
+          this.reset();
+          this.inc(stats()[key]);
+        },
+      });
+
+    gauge("socketpeer_connections", "WebSockets that are open.", "connections");
+    gauge("socketpeer_waiting_peers", "Peers that wait alone.", "waiting");
+    gauge("socketpeer_pairs", "Conversations with both peers here.", "pairs");
+    total(
+      "socketpeer_relayed_packets_total",
+      "Packets passed from one peer to the other.",
+      "relayedPackets",
+    );
+    total(
+      "socketpeer_relayed_bytes_total",
+      "Bytes of those packets.",
+      "relayedBytes",
+    );
+    this.#opened = new Counter({
+      name: "socketpeer_connections_opened_total",
+      help: "WebSockets that were opened.",
+      registers,
+    });
+    this.#closes = new Counter({
+      name: "socketpeer_connections_closed_total",
+      help: "WebSockets that were closed, by close code.",
+      labelNames: ["code"],
+      registers,
+    });
+    this.#refusals = new Counter({
+      name: "socketpeer_refusals_total",
+      help: "Requests refused and limits met, by reason.",
+      labelNames: ["reason"],
+      registers,
+    });
+    this.#pairing = new Histogram({
+      name: "socketpeer_pairing_seconds",
+      help: "From the second peer's request to both knowing of each other.",
+      buckets: PAIRING_SECONDS,
+      registers,
+    });
+    this.#wait = new Histogram({
+      name: "socketpeer_wait_seconds",
+      help: "From the first peer's request to both knowing of each other.",
+      buckets: WAIT_SECONDS,
+      registers,
+    });
+    this.#upgrades = new Counter({
+      name: "socketpeer_upgrades_total",
+      help: "Peers that reported that their messages leave on a data channel.",
+      registers,
+    });
+    this.#errors = new Counter({
+      name: "socketpeer_option_errors_total",
+      help: "Functions of the options that threw or failed, by option.",
+      labelNames: ["option"],
+      registers,
+    });
+    this.#draining = new Gauge({
+      name: "socketpeer_draining",
+      help: "1 from the moment that the server began to close.",
+      registers,
+    });
+
+    // A series that appears with its first event hides that from rate().
+    for (const reason of Object.keys(REASONS)) {
+      this.#refusals.inc({ reason }, 0);
+    }
+    if (options.process ?? true) {
+      collectDefaultMetrics({ register: this.#registry });
+    }
+  }
+
+  /** The `content-type` of {@linkcode Metrics.text}. */
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** All numbers as they are now. */
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  /** Counts an event: a server's `observer`. It is bound. */
+  readonly observe: ServerObserver = (event: ServerEvent): void => {
+    switch (event.type) {
+      case "open":
+        this.#opened.inc();
+        break;
+      case "close": {
+        const { code } = event;
+        this.#closes.inc({ code: CLOSE_CODES.has(code) ? code : "other" });
+        break;
+      }
+      case "refuse":
+        this.#refusals.inc({ reason: event.reason });
+        break;
+      case "pair":
+        this.#pairing.observe(event.pairingMs / 1000);
+        this.#wait.observe(event.waitedMs / 1000);
+        break;
+      case "upgrade":
+        this.#upgrades.inc();
+        break;
+      case "error":
+        this.#errors.inc({ option: event.option });
+        break;
+      case "drain":
+        this.#draining.set(1);
+        break;
+    }
+  };
+}
