@@ -26,6 +26,11 @@ export {
   type CloseOptions,
   SocketPeerServer,
 } from "./src/server/socket_peer_server.ts";
+export {
+  logEvents,
+  type LogLevel,
+  type LogOptions,
+} from "./src/server/logs.ts";
 export type {
   Rate,
   SocketPeerServerOptions,
