@@ -66,9 +66,10 @@ function start(code) {
   peer?.destroy();
   peer = undefined;
   try {
-    // Without a `url` it finds the server that the page came from, and it
-    // connects by itself when this function is done.
-    peer = new SocketPeer({ pairCode: code || undefined });
+    // The server is beside the page, wherever that is. The peer connects by
+    // itself when this function is done.
+    const url = new URL(document.body.dataset.server, location.href).href;
+    peer = new SocketPeer({ pairCode: code || undefined, url });
   } catch (error) {
     state = "idle";
     write("code", "");

@@ -1,103 +1,19 @@
 /**
- * The command: flags to options, the demo page, signals to `close()`.
+ * The command: a server with the demo page, logs, metrics and probes, and
+ * signals that become `close()`.
  *
  * @module
  */
 
 // deno-lint-ignore-file no-console -- a command talks to its terminal
 
-import { parseArgs } from "node:util";
-import { requestPath, serve } from "./adapters/deno.ts";
-import {
-  resolveServerOptions,
-  type SocketPeerServerOptions,
-} from "./options.ts";
+import { type ListeningServer, requestPath, serve } from "./adapters/deno.ts";
+import { type Command, helpText, parseCommand } from "./flags.ts";
+import { logEvents } from "./logs.ts";
+import type { Metrics } from "./metrics.ts";
+import { resolveServerOptions } from "./options.ts";
+import type { ServerEvent, ServerStats } from "./server_event.ts";
 import { SocketPeerServer } from "./socket_peer_server.ts";
-
-const HELP = `Pairs socketpeer's peers, and relays their messages.
-
-Usage: deno run -A server.ts [flags]
-
-  --port N              port to listen on, 0 for any free one
-                        (default 3000, or the variable PORT)
-  --host H              address to listen on
-                        (default 0.0.0.0, or the variable HOST)
-  --allowed-origin O    let only pages of this origin connect, such as
-                        https://example.org; may be repeated (default: all)
-  --peer-timeout MS     let a peer go that waits alone for so many
-                        milliseconds, 0 for never (default 60000)
-  --help                show this
-
-It serves the demo page at / and the library at /socketpeer.min.js, takes
-peers at /socketpeer/, and stops on SIGINT and SIGTERM.`;
-
-/** What the command was asked for. */
-export interface Command {
-  /** Show the help, and nothing else. */
-  readonly help: boolean;
-  /** Options of the server. */
-  readonly options: SocketPeerServerOptions;
-}
-
-/**
- * Reads the flags and variables of the command.
- *
- * @throws {TypeError | RangeError} If one is not what it must be; its message
- * is for the terminal.
- */
-export function parseCommand(
-  args: string[],
-  variable: (name: string) => string | undefined,
-): Command {
-  const values = parseFlags(args);
-  // An empty variable is none, but an empty flag is a mistake.
-  const port = values.port ?? (variable("PORT") || undefined);
-  return {
-    help: values.help,
-    options: {
-      host: nonEmpty("--host", values.host) ?? (variable("HOST") || undefined),
-      port: port === undefined ? undefined : wholeNumber(
-        values.port === undefined ? "PORT" : "--port",
-        port,
-      ),
-      allowedOrigins: values["allowed-origin"],
-      peerTimeout: values["peer-timeout"] === undefined
-        ? undefined
-        : wholeNumber("--peer-timeout", values["peer-timeout"]),
-    },
-  };
-}
-
-function parseFlags(args: string[]) {
-  try {
-    return parseArgs({
-      args,
-      options: {
-        port: { type: "string" },
-        host: { type: "string" },
-        "allowed-origin": { type: "string", multiple: true },
-        "peer-timeout": { type: "string" },
-        help: { type: "boolean", default: false },
-      },
-    }).values;
-  } catch (cause) {
-    // It says more than fits a line.
-    const [message] = (cause as Error).message.split("\n");
-    throw new TypeError(message, { cause });
-  }
-}
-
-function wholeNumber(flag: string, text: string): number {
-  if (/^\d+$/.test(text)) return Number(text);
-  throw new TypeError(
-    `Cannot use ${JSON.stringify(text)} as ${flag}: give a whole number`,
-  );
-}
-
-function nonEmpty(flag: string, text: string | undefined): string | undefined {
-  if (text !== "") return text;
-  throw new TypeError(`Cannot use "" as ${flag}: give an address`);
-}
 
 /** Files that the command serves beside the peers, by path. */
 const FILES: Readonly<Record<string, { file: string; type: string }>> = {
@@ -110,13 +26,21 @@ const FILES: Readonly<Record<string, { file: string; type: string }>> = {
   },
 };
 
-async function serveFile(request: Request): Promise<Response | undefined> {
+async function serveFile(
+  request: Request,
+  peersPath: string,
+): Promise<Response | undefined> {
+  // Peers may connect to the path of a file.
+  if (request.headers.has("upgrade")) return undefined;
   const pathname = requestPath(request) ?? "";
   const entry = Object.hasOwn(FILES, pathname) ? FILES[pathname] : undefined;
   if (!entry) return undefined;
   // Beside this module, be it on a disk or on the registry.
-  const { ok, body } = await fetch(new URL(entry.file, import.meta.url));
-  if (!ok) return undefined;
+  const file = await fetch(new URL(entry.file, import.meta.url));
+  if (!file.ok) return undefined;
+  const body = pathname === "/"
+    ? pageFor(await file.text(), peersPath)
+    : file.body;
   return new Response(body, {
     headers: {
       "content-type": `${entry.type}; charset=utf-8`,
@@ -127,37 +51,136 @@ async function serveFile(request: Request): Promise<Response | undefined> {
   });
 }
 
+/**
+ * The page, told where its peers connect to: relative to itself, as a reverse
+ * proxy may have put all of this under a path of its own.
+ */
+function pageFor(html: string, peersPath: string): string {
+  const relative = `.${peersPath}`.replaceAll("&", "&amp;")
+    .replaceAll('"', "&quot;");
+  return html.replace(
+    'data-server="./socketpeer/"',
+    () => `data-server="${relative}"`,
+  );
+}
+
+/** What the command needs of its server. */
+interface PeerServer {
+  /** With what Deno knows of the connection: the address above all. */
+  handler(request: Request, info?: unknown): Response | Promise<Response>;
+  readonly stats: ServerStats;
+  close(options: { drainTimeout: number }): Promise<void>;
+}
+
+/** A server with everything around it. */
+interface Running {
+  readonly peerServer: PeerServer;
+  /** For peers, and for people who open it in a browser. */
+  readonly server: ListeningServer;
+  /** For who operates it, if wanted. */
+  readonly probes: ListeningServer | null;
+  /** Has the probes say that it takes nobody any more. */
+  drain(): void;
+}
+
 /** Runs the command until a signal stops it; returns its exit code. */
 export async function main(args: string[]): Promise<number> {
-  let peerServer: SocketPeerServer;
-  let server: ReturnType<typeof serve>;
+  let command: Command;
+  let running: Running;
   try {
-    const { help, options } = parseCommand(args, (name) => Deno.env.get(name));
-    if (help) {
-      console.log(HELP);
+    command = parseCommand(
+      args,
+      (name) => Deno.env.get(name),
+      (path) => Deno.readTextFileSync(path),
+    );
+    if (command.help) {
+      console.log(helpText());
       return 0;
     }
-    const { host, port } = resolveServerOptions(options);
-    peerServer = new SocketPeerServer({ ...options, listen: false });
-    const { handler } = peerServer;
-    server = serve(
-      host,
-      port,
-      async (request) => await serveFile(request) ?? handler(request),
-    );
+    running = await start(command);
   } catch (error) {
     const bad = error instanceof TypeError || error instanceof RangeError;
     const { message } = error as Error;
     console.error(`socketpeer: ${message}${bad ? " (see --help)" : ""}`);
     return bad ? 2 : 1;
   }
+  const { peerServer, server, probes, drain } = running;
   // Whoever reads the address may send a signal at once.
   const stopped = signal();
   console.log(`socketpeer listens on ${address(server.addr)}`);
+  if (probes) console.log(`metrics are at ${address(probes.addr)}metrics`);
   await stopped;
-  await peerServer.close();
+  drain();
+  await peerServer.close({ drainTimeout: command.drainTimeout });
   await server.shutdown();
+  await probes?.shutdown();
   return 0;
+}
+
+async function start({ options, logs, metrics }: Command): Promise<Running> {
+  const log = logEvents({
+    ...logs,
+    write: (line) => console.error(line),
+  });
+  let count: Metrics | null = null;
+  const peerServer = new SocketPeerServer({
+    ...options,
+    listen: false,
+    observer(event: ServerEvent) {
+      log(event);
+      count?.observe(event);
+    },
+  }) as unknown as PeerServer;
+  const { host, port, path } = resolveServerOptions(options);
+  let draining = false;
+  let probes: ListeningServer | null = null;
+  if (metrics.port !== undefined) {
+    // Only who wants metrics needs prom-client.
+    const { Metrics } = await import("./metrics.ts");
+    count = new Metrics(() => peerServer.stats);
+    const numbers = count;
+    probes = serve(
+      metrics.host,
+      metrics.port,
+      (request) => probe(request, numbers, draining),
+    );
+  }
+  try {
+    const server = serve(
+      host,
+      port,
+      async (request: Request, info?: unknown) =>
+        await serveFile(request, path) ?? peerServer.handler(request, info),
+    );
+    return { peerServer, server, probes, drain: () => draining = true };
+  } catch (error) {
+    await probes?.shutdown();
+    throw error;
+  }
+}
+
+/** Answers those who watch over the server. */
+async function probe(
+  request: Request,
+  metrics: Metrics,
+  draining: boolean,
+): Promise<Response> {
+  switch (requestPath(request)) {
+    case "/metrics":
+      return new Response(await metrics.text(), {
+        headers: { "content-type": metrics.contentType },
+      });
+    case "/healthz": // To answer at all is what it takes.
+      return new Response("alive\n");
+    case "/readyz":
+      return draining
+        ? new Response("draining\n", { status: 503 })
+        : new Response("ready\n");
+    default:
+      return new Response("Here are /metrics, /healthz and /readyz\n", {
+        status: 404,
+      });
+  }
 }
 
 /** What to open to see a server that listens there. */

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertFalse, assertMatch } from "@std/assert";
 import { deadline } from "@std/async";
+import { settingRows } from "../../src/server/flags.ts";
 import {
   HANDSHAKE,
   RawClient,
@@ -11,6 +12,11 @@ const ROOT = new URL("../../", import.meta.url);
 
 /** A machine under load takes its time to start a process. */
 const WAIT_MS = 30_000;
+
+/** On a port of its own, with no word of what goes right. */
+const QUIET = ["--port=0", "--host=127.0.0.1", "--log-level=error"];
+/** The same, with an address for who operates it. */
+const PROBED = [...QUIET, "--metrics-port=0"];
 
 /** What came out of the command by its end. */
 interface Outcome {
@@ -42,23 +48,38 @@ class Command implements AsyncDisposable {
     this.#ended = this.#watch();
   }
 
-  /** Resolves with the address that it prints, once it has. */
+  /** Resolves with the address that it prints first, once it has. */
   async address(): Promise<URL> {
-    const printed = async () => {
-      for (;;) {
-        const [line, rest] = this.#stdout.split("\n", 2);
-        if (rest !== undefined) return line;
+    return new URL(await this.#printed(/^[^\n]*(http:\S+)\n/));
+  }
+
+  /** Resolves with the address of its metrics, once it has printed it. */
+  async metrics(): Promise<URL> {
+    return new URL(await this.#printed(/^metrics .*(http:\S+)\n/m));
+  }
+
+  /** Resolves once its standard error has such words. */
+  async logged(words: RegExp): Promise<void> {
+    await this.#until(() => words.test(this.#stderr));
+  }
+
+  async #printed(pattern: RegExp): Promise<string> {
+    await this.#until(() => this.#stdout.includes("\n"));
+    await this.#until(() => pattern.test(this.#stdout));
+    return this.#stdout.match(pattern)![1];
+  }
+
+  async #until(test: () => boolean): Promise<void> {
+    const met = async () => {
+      while (!test()) {
         await new Promise<void>((resolve) => this.#wake = resolve);
       }
     };
     const failed = this.#ended.then(({ code, stderr }) => {
-      throw new Error(`It ended with ${code}: ${stderr}`);
+      if (!test()) throw new Error(`It ended with ${code}: ${stderr}`);
     });
-    const line = await deadline(Promise.race([printed(), failed]), WAIT_MS);
+    await deadline(Promise.race([met(), failed]), WAIT_MS);
     failed.catch(() => {});
-    const [address] = line.match(/http:\S+/) ?? [];
-    if (!address) throw new Error(`There is no address in "${line}"`);
-    return new URL(address);
   }
 
   /** Sends it a signal. */
@@ -113,6 +134,21 @@ async function outcomeOf(
 
 function assertOneLine(text: string): void {
   assertMatch(text, /^socketpeer: [^\n]+\n$/);
+}
+
+/** A part of every key that a test sends. */
+const KEY = "key of";
+
+interface Answer {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+}
+
+async function get(url: URL): Promise<Answer> {
+  const response = await fetch(url);
+  const type = response.headers.get("content-type") ?? "";
+  return { status: response.status, type, body: await response.text() };
 }
 
 /** Where peers connect to. */
@@ -181,7 +217,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     name: `server.ts stops cleanly on ${signal}`,
     ignore: Deno.build.os === "windows",
     async fn() {
-      await using command = new Command(["--port", "0", "--host", "127.0.0.1"]);
+      await using command = new Command(QUIET);
       const address = await command.address();
       command.kill(signal);
       const { code, stdout, stderr } = await command.ended();
@@ -195,7 +231,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     name: `server.ts stops cleanly on ${signal} while peers are connected`,
     ignore: Deno.build.os === "windows",
     async fn() {
-      await using command = new Command(["--port", "0", "--host", "127.0.0.1"]);
+      await using command = new Command(QUIET);
       const address = await command.address();
       const url = peersUrl(address);
       await using pair = await RawPair.open(url, "code");
@@ -223,9 +259,9 @@ Deno.test("server.ts explains every flag for --help", async () => {
   for (const args of [["--help"], ["--port", "0", "--help"]]) {
     const { code, stdout, stderr } = await outcomeOf(args);
     assertEquals([code, stderr], [0, ""]);
-    const flags = ["--port", "--host", "--allowed-origin", "--peer-timeout"];
-    for (const word of [...flags, "--help", "PORT", "HOST"]) {
-      assert(stdout.includes(word), word);
+    for (const { flag, variable } of settingRows()) {
+      assert(stdout.includes(flag), flag);
+      assert(stdout.includes(variable), variable);
     }
   }
 });
@@ -244,6 +280,12 @@ Deno.test("server.ts says in one line what is wrong with its flags, and exits wi
       ["--peer-timeout", "99999999999"],
       ["--allowed-origin", "example.org"],
       ["--allowed-origin", "https://example.org/app"],
+      ["--pair-rate", "many"],
+      ["--path", "socketpeer"],
+      ["--turn-url", "turn:turn.example.org"],
+      ["--turn-secret", "on the command line"],
+      ["--metrics-port", "65536"],
+      ["--log-level", "loud"],
     ]
   ) {
     const { code, stdout, stderr } = await outcomeOf([
@@ -275,6 +317,114 @@ Deno.test("server.ts says in one line that its port is taken, and exits with 1",
   assertOneLine(stderr);
 });
 
+Deno.test("server.ts says in one line that its port for metrics is taken, and exits with 1", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const port = `--metrics-port=${listener.addr.port}`;
+  const { code, stdout, stderr } = await outcomeOf([...QUIET, port]);
+  assertEquals([code, stdout], [1, ""]);
+  assertOneLine(stderr);
+});
+
+Deno.test("server.ts shows metrics and probes on a port of their own, and not where peers are", async () => {
+  await using command = new Command(PROBED);
+  const address = await command.address();
+  const metrics = await command.metrics();
+  await using pair = await RawPair.open(peersUrl(address), "code");
+  await pair.check();
+  const numbers = await get(metrics);
+  assertMatch(numbers.type, /^text\/plain; version=0\.0\.4\b/);
+  assertMatch(numbers.body, /^socketpeer_connections 2$/m);
+  assertMatch(numbers.body, /^socketpeer_pairs 1$/m);
+  assertMatch(numbers.body, /^socketpeer_pairing_seconds_count 1$/m);
+  assertMatch(numbers.body, /^socketpeer_relayed_packets_total [1-9]/m);
+  assertMatch(numbers.body, /^process_resident_memory_bytes [1-9]/m);
+  for (const path of ["/healthz", "/readyz"]) {
+    assertEquals((await get(new URL(path, metrics))).status, 200, path);
+  }
+  for (const path of ["/", "/socketpeer/", "/metrics/"]) {
+    assertEquals((await get(new URL(path, metrics))).status, 404, path);
+  }
+  for (const path of ["/metrics", "/healthz", "/readyz"]) {
+    assertEquals((await get(new URL(path, address))).status, 404, path);
+  }
+});
+
+Deno.test({
+  name:
+    "server.ts is alive and not ready while it drains, until a second signal ends it",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    const args = [...PROBED, "--log-level=info", "--drain-timeout=30000"];
+    await using command = new Command(args);
+    const port = Number((await command.address()).port);
+    const metrics = await command.metrics();
+    // It does not answer, so there is something to wait for.
+    using _mute = await RawConnection.upgrade(port);
+
+    command.kill("SIGTERM");
+    await command.logged(/ info drain connections=1$/m);
+    const [alive, ready, { body }] = await Promise.all(
+      ["/healthz", "/readyz", "/metrics"].map((path) =>
+        get(new URL(path, metrics))
+      ),
+    );
+    assertEquals([alive.status, ready.status], [200, 503]);
+    assertMatch(body, /^socketpeer_draining 1$/m);
+
+    command.kill("SIGTERM");
+    assertEquals((await command.ended()).signal, "SIGTERM");
+  },
+});
+
+Deno.test("server.ts logs what happens as JSON, and has no pair code or key in any log or metric", async () => {
+  const code = "blue-sky";
+  const args = ["--log-level=debug", "--log-format=json"];
+  await using command = new Command([
+    ...PROBED,
+    ...args,
+    "--control-rate=4/1",
+  ]);
+  const address = await command.address();
+  const url = peersUrl(address);
+  {
+    await using pair = await RawPair.open(url, code);
+    await pair.check();
+    // Busy, and malformed in ways that quote the code.
+    await using busy = await RawClient.pair(url, code, "c");
+    await busy.closeCode();
+    await using broken = await RawClient.open(url);
+    broken.sendRaw(`{"type":"pair","data":{"code":"${code}","key":"${KEY}`);
+    await broken.closeCode();
+    await using short = await RawClient.pair(url, code, "d", { key: 1 });
+    await short.closeCode();
+    await using typed = await RawClient.open(url);
+    typed.send(`${code} ${KEY}`, { code });
+    await typed.closeCode();
+    await using silent = await RawClient.open(url);
+    await using waiting = await RawClient.pair(url, `${code}-2`, "e");
+    await waiting.control("peer.waiting");
+    // Too many, however it ends.
+    for (let i = 0; i < 8; i++) waiting.send(code, { code });
+    await silent.close();
+    const wrong = new URL(`${address.origin}/${code}?${code}`);
+    assertEquals((await get(wrong)).status, 404);
+  }
+  const { body } = await get(await command.metrics());
+  command.kill("SIGTERM");
+  const { stdout, stderr } = await command.ended();
+
+  const lines = stderr.trimEnd().split("\n").map((line) => JSON.parse(line));
+  const seen = new Set(lines.map(({ event }) => event));
+  for (const event of ["open", "close", "wait", "pair", "refuse", "drain"]) {
+    assert(seen.has(event), `no "${event}" in ${[...seen]}`);
+  }
+  for (const secret of [code, KEY]) {
+    for (const text of [stdout, stderr, body]) {
+      assertFalse(text.includes(secret), text);
+    }
+  }
+});
+
 Deno.test("server.ts reads the variables PORT and HOST", async () => {
   await using command = new Command([], { PORT: "0", HOST: "127.0.0.1" });
   const address = await command.address();
@@ -288,6 +438,20 @@ Deno.test("server.ts prefers flags to variables", async () => {
     HOST: "host.invalid",
   });
   assertEquals((await command.address()).hostname, "127.0.0.1");
+});
+
+Deno.test("server.ts tells its page which path peers connect to", async () => {
+  await using command = new Command([...QUIET, '--path=/a"b&c']);
+  const { body } = await get(await command.address());
+  assertMatch(body, / data-server="\.\/a&quot;b&amp;c"/);
+});
+
+Deno.test("server.ts lets peers connect to the path of its page", async () => {
+  await using command = new Command([...QUIET, "--path=/"]);
+  const address = await command.address();
+  await using pair = await RawPair.open(address.href, "code");
+  await pair.check();
+  assertMatch((await get(address)).body, /<!doctype html>/i);
 });
 
 Deno.test("server.ts takes empty variables for none", async () => {
@@ -340,7 +504,7 @@ Deno.test("server.ts lets a peer go after --peer-timeout", async () => {
 });
 
 Deno.test("server.ts writes nothing to the terminal whatever it is asked", async () => {
-  await using command = new Command(["--port", "0", "--host", "127.0.0.1"]);
+  await using command = new Command(QUIET);
   const address = await command.address();
   for (
     const [request, wanted] of [
