@@ -147,3 +147,27 @@ Deno.test("Metrics has the numbers of the process unless told not to", async () 
   // Two servers of one process do not stand in each other's way.
   assertEquals(await new Metrics(() => NOTHING).text() !== "", true);
 });
+
+Deno.test("README.md lists every metric as it is", async () => {
+  const readme = await Deno.readTextFile(
+    new URL("../../../README.md", import.meta.url),
+  );
+  const rows = readme.matchAll(
+    /^\| `(socketpeer_\w+)(?:\{(\w+)\})?` +\| (\w+) +\| (.*?) +\|$/gm,
+  );
+  const metrics = metricsOf();
+  for (const option of ["pairCodeValidator", "iceServers"] as const) {
+    metrics.observe({ type: "error", option, error: null });
+  }
+  metrics.observe(closed(1000));
+  const text = await metrics.text();
+  const names = [];
+  for (const [, name, label, type, help] of rows) {
+    names.push(name);
+    assert(text.includes(`# HELP ${name} ${help}\n`), name);
+    assert(text.includes(`# TYPE ${name} ${type}\n`), name);
+    if (label) assertMatch(text, new RegExp(`^${name}\\{${label}="`, "m"));
+  }
+  const all = [...text.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name);
+  assertEquals(names, all);
+});
