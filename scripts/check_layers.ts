@@ -52,6 +52,7 @@ const RULES: readonly { from: string; may: readonly string[] }[] = [
     from: "src/server/cli.ts",
     may: ["src/server/", "src/demo/", ...SHARED, "node:"],
   },
+  { from: "src/server/flags.ts", may: ["src/server/*", ...SHARED, "node:"] },
   {
     // The one place that joins the core to its default adapter and broker.
     from: "src/server/socket_peer_server.ts",
