@@ -163,3 +163,15 @@ Deno.test("IceServers.renewMs is half the ttl, at most a day, and 0 without TURN
   assertEquals(at({ iceServers: [STUN] }).servers.renewMs, 0);
   assertEquals(at({ iceServers: () => [STUN] }).servers.renewMs, 0);
 });
+
+Deno.test("IceServers.get() leaves no timer behind", async () => {
+  let timers = 0;
+  const after = () => {
+    timers++;
+    return () => void timers--;
+  };
+  for (const iceServers of [() => [STUN], () => Promise.reject(new Error())]) {
+    await at({ iceServers }, { after }).servers.get();
+    assertEquals(timers, 0);
+  }
+});
