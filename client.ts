@@ -38,12 +38,14 @@ export {
 export type { JsonValue, Message } from "./src/protocol/message.ts";
 export type {
   Cancel,
+  IceServer,
   RtcConfiguration,
   Runtime,
   WebRtc,
   WebSocketLike,
 } from "./src/runtime.ts";
 export {
+  ConversationEndedError,
   MessageTooLargeError,
   PeerClosedError,
   SendQueueFullError,

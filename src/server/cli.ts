@@ -7,12 +7,17 @@
 
 // deno-lint-ignore-file no-console -- a command talks to its terminal
 
-import { type ListeningServer, requestPath, serve } from "./adapters/deno.ts";
+import {
+  type ConnectionInfo,
+  type ListeningServer,
+  requestPath,
+  serve,
+} from "./adapters/deno.ts";
 import { type Command, helpText, parseCommand } from "./flags.ts";
 import { logEvents } from "./logs.ts";
 import type { Metrics } from "./metrics.ts";
 import { resolveServerOptions } from "./options.ts";
-import type { ServerEvent, ServerStats } from "./server_event.ts";
+import type { ServerEvent } from "./server_event.ts";
 import { SocketPeerServer } from "./socket_peer_server.ts";
 
 /** Files that the command serves beside the peers, by path. */
@@ -64,17 +69,9 @@ function pageFor(html: string, peersPath: string): string {
   );
 }
 
-/** What the command needs of its server. */
-interface PeerServer {
-  /** With what Deno knows of the connection: the address above all. */
-  handler(request: Request, info?: unknown): Response | Promise<Response>;
-  readonly stats: ServerStats;
-  close(options: { drainTimeout: number }): Promise<void>;
-}
-
 /** A server with everything around it. */
 interface Running {
-  readonly peerServer: PeerServer;
+  readonly peerServer: SocketPeerServer;
   /** For peers, and for people who open it in a browser. */
   readonly server: ListeningServer;
   /** For who operates it, if wanted. */
@@ -123,14 +120,14 @@ async function start({ options, logs, metrics }: Command): Promise<Running> {
     write: (line) => console.error(line),
   });
   let count: Metrics | null = null;
-  const peerServer = new SocketPeerServer({
+  const peerServer: SocketPeerServer = new SocketPeerServer({
     ...options,
     listen: false,
     observer(event: ServerEvent) {
       log(event);
       count?.observe(event);
     },
-  }) as unknown as PeerServer;
+  });
   const { host, port, path } = resolveServerOptions(options);
   let draining = false;
   let probes: ListeningServer | null = null;
@@ -149,7 +146,7 @@ async function start({ options, logs, metrics }: Command): Promise<Running> {
     const server = serve(
       host,
       port,
-      async (request: Request, info?: unknown) =>
+      async (request: Request, info?: ConnectionInfo) =>
         await serveFile(request, path) ?? peerServer.handler(request, info),
     );
     return { peerServer, server, probes, drain: () => draining = true };

@@ -312,7 +312,7 @@ export function resolveServerOptions(
     addressControlRate,
     pairRate,
     iceServers,
-    turn: turn && { ttl: TURN_TTL_SECONDS, ...turn },
+    turn: turn && { ...turn, ttl: turn.ttl ?? TURN_TTL_SECONDS },
     observer: quiet(observer),
   };
 }

@@ -21,8 +21,8 @@ import {
 import type { HttpServer, WsServer } from "./adapters/ws.ts";
 import { Addresses } from "./addresses.ts";
 import { admit, type Gate } from "./admission.ts";
-import { Connection } from "./connection.ts";
-import { harmless } from "./observe.ts";
+import { Connection, type ConnectionOptions } from "./connection.ts";
+import { IceServers } from "./ice_servers.ts";
 import { OpenSockets } from "./open_sockets.ts";
 import {
   type ResolvedServerOptions,
@@ -31,7 +31,7 @@ import {
 } from "./options.ts";
 import { PairRegistry } from "./pair_registry.ts";
 import { retryDelays } from "./retry_delay.ts";
-import type { ServerObserver, ServerStats } from "./server_event.ts";
+import type { ServerStats } from "./server_event.ts";
 import type { ServerSocket, ServerSocketHandlers } from "./server_socket.ts";
 
 /** Options of {@linkcode SocketPeerServer.close}. */
@@ -104,10 +104,11 @@ export class SocketPeerServer {
   readonly ready: Promise<ListeningAddress>;
 
   readonly #options: ResolvedServerOptions;
-  readonly #observe: ServerObserver;
   readonly #addresses: Addresses;
   readonly #registry: PairRegistry;
   readonly #connections = new Set<Connection>();
+  /** What all connections share. */
+  readonly #shared: ConnectionOptions;
   readonly #sockets: OpenSockets;
   readonly #gate: Gate;
   readonly #random: () => number;
@@ -150,16 +151,27 @@ export class SocketPeerServer {
     );
     const { now, random } = systemRuntime();
     this.#random = random;
-    this.#observe = harmless(this.#options.observer);
     this.#addresses = new Addresses(this.#options, now);
     this.#sockets = new OpenSockets({
       addresses: this.#addresses,
-      observe: this.#observe,
+      observe: this.#options.observer,
       now,
       after,
     });
     const { peerTimeout } = this.#options;
     this.#registry = new PairRegistry({ peerTimeoutMs: peerTimeout, after });
+    this.#shared = {
+      registry: this.#registry,
+      addresses: this.#addresses,
+      settings: this.#options,
+      iceServers: new IceServers(this.#options),
+      traffic: { relayedPackets: 0, relayedBytes: 0 },
+      now,
+      after,
+      ended: (connection) => this.#connections.delete(connection),
+      // The sockets are counted where they are opened.
+      closed: () => {},
+    };
     this.#gate = this.#createGate();
     const { handler } = this;
     const gate = this.#gate;
@@ -188,8 +200,10 @@ export class SocketPeerServer {
   }
 
   /** What it has and has done until now. */
-  get stats(): Pick<ServerStats, "connections"> {
-    return { connections: this.#addresses.connections };
+  get stats(): ServerStats {
+    const { connections } = this.#addresses;
+    const { waiting, pairs } = this.#registry;
+    return { connections, waiting, pairs, ...this.#shared.traffic };
   }
 
   /**
@@ -236,9 +250,11 @@ export class SocketPeerServer {
 
   async #close(drainTimeout: number): Promise<void> {
     this.#closed = true;
+    // Nobody is to be told first that the other is lost.
     this.#registry.clear();
     const connections = [...this.#connections];
-    this.#observe({ type: "drain", connections: connections.length });
+    const { length } = connections;
+    this.#options.observer({ type: "drain", connections: length });
     this.#sendAway(connections);
     // To stop at once would cut them off before they are told.
     await this.#sockets.closed(drainTimeout);
@@ -261,7 +277,7 @@ export class SocketPeerServer {
         });
         if (!admission.accepted && admission.reason) {
           const { address, reason } = admission;
-          this.#observe({ type: "refuse", address, reason });
+          this.#options.observer({ type: "refuse", address, reason });
         }
         return admission;
       },
@@ -279,21 +295,10 @@ export class SocketPeerServer {
     socket: ServerSocket,
     address: string | undefined,
   ): ServerSocketHandlers {
-    const connection = this.#connect(socket, address);
+    const connection = new Connection(socket, address, this.#shared);
+    this.#connections.add(connection);
     // It was admitted just before.
     if (this.#closed) this.#sendAway([connection]);
-    return connection;
-  }
-
-  #connect(socket: ServerSocket, _address: string | undefined): Connection {
-    const connection = new Connection(socket, {
-      registry: this.#registry,
-      pairCodeValidator: this.#options.pairCodeValidator,
-      after,
-      ended: (connection) => this.#connections.delete(connection),
-      closed: () => {},
-    });
-    this.#connections.add(connection);
     return connection;
   }
 

@@ -5,7 +5,7 @@
 import * as esbuild from "esbuild";
 // So that Deno has downloaded it when it is bundled.
 import "ws";
-import "eventemitter3";
+import "@socket.io/component-emitter";
 import { fileURLToPath } from "node:url";
 import type { CloseOptions, ServerEvent } from "../../server.ts";
 import type { AdapterHost, HostKind, HostOptions } from "./adapter_host.ts";
@@ -57,7 +57,8 @@ async function build(command: string, program: string): Promise<string> {
       target: "node20",
       tsconfigRaw: {},
       // Bun has one of its own, whatever is installed.
-      external: command === "bun" ? ["ws"] : [],
+      // Nor does a server need what the command alone loads.
+      external: ["prom-client", ...command === "bun" ? ["ws"] : []],
       // `ws` is CommonJS, and asks for Node's modules as such.
       banner: {
         js: `import { createRequire } from "node:module";` +
@@ -68,8 +69,8 @@ async function build(command: string, program: string): Promise<string> {
         setup(build) {
           // What is external is left as it is.
           const filter = command === "bun"
-            ? /^eventemitter3$/
-            : /^(ws|eventemitter3)$/;
+            ? /^@socket\.io\/component-emitter$/
+            : /^(ws|@socket\.io\/component-emitter)$/;
           build.onResolve({ filter }, ({ path }) => ({
             path: fileURLToPath(import.meta.resolve(path)),
           }));

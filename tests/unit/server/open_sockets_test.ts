@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { harmless } from "../../../src/server/observe.ts";
+import { quiet } from "../../../src/server/server_event.ts";
 import { OpenSockets } from "../../../src/server/open_sockets.ts";
 import type { ServerEvent } from "../../../src/server/server_event.ts";
 import type { ServerSocket } from "../../../src/server/server_socket.ts";
@@ -138,14 +138,14 @@ Deno.test("OpenSockets.closed() gives up after its time, and terminate() cuts of
   assertEquals(terminated, ["b"]);
 });
 
-Deno.test("harmless() drops what an observer throws, now or later", async () => {
+Deno.test("quiet() drops what an observer throws, now or later", async () => {
   const event: ServerEvent = { type: "wait" };
   const heard: ServerEvent[] = [];
-  harmless((event) => {
+  quiet((event) => {
     heard.push(event);
     throw new Error("broken");
   })(event);
-  harmless((event) => {
+  quiet((event) => {
     heard.push(event);
     return Promise.reject(new Error("broken, too"));
   })(event);
