@@ -1,10 +1,14 @@
 /**
- * Runs as many random schedules of faults as you like.
+ * Runs as many random schedules of faults as you like, or breaks real
+ * connections for as long as it takes.
  *
  *     deno task chaos                       10,000 schedules of each property
  *     deno task chaos --seeds 200000        so many
  *     deno task chaos --seed 7              drawn from this seed
  *     deno task chaos --only steady --seed 7 --path 12:3   what has failed
+ *     deno task chaos --breakage            in Chromium, over real sockets: the
+ *                                           long form of what tests do, and how
+ *                                           long each breakage holds up messages
  *
  * @module
  */
@@ -16,9 +20,17 @@ import {
   PROPERTIES,
   type PropertyName,
 } from "../tests/chaos/chaos.ts";
+import { runDeno } from "./deno.ts";
+import { stdFlags } from "./std.ts";
 
 /** After so many schedules it says how far it is. */
 const BATCH = 1000;
+
+/** What takes `--long`. */
+const BREAKAGE = [
+  "tests/browser/breakage_test.ts",
+  "tests/integration/streams_test.ts",
+];
 
 function readFlags() {
   try {
@@ -28,6 +40,7 @@ function readFlags() {
         seed: { type: "string" },
         path: { type: "string" },
         only: { type: "string" },
+        breakage: { type: "boolean", default: false },
       },
     }).values;
   } catch (error) {
@@ -37,6 +50,14 @@ function readFlags() {
 }
 
 const values = readFlags();
+if (values.breakage) {
+  const built = await runDeno("run", "-A", "scripts/build.ts", "--check");
+  const flags = await stdFlags();
+  const held = await runDeno(
+    ...["test", "-A", ...flags, ...BREAKAGE, "--", "--long"],
+  );
+  Deno.exit(built && held ? 0 : 1);
+}
 for (const flag of ["seeds", "seed"] as const) {
   if (/^\d*$/.test(values[flag] ?? "")) continue;
   console.error(`Cannot use "${values[flag]}" as --${flag}: give a number`);

@@ -1,58 +1,17 @@
 /** The command, and the page that it serves, used as a person would. */
 
 import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
-import { deadline } from "@std/async";
-import { fileURLToPath } from "node:url";
 import type { Page } from "puppeteer";
 import {
   browserPair,
   exceptFailedSockets,
   shareBrowser,
 } from "../support/browser_pair.ts";
+import { startCommand } from "../support/start_command.ts";
 
 shareBrowser();
 
 const LIMIT_MS = 15_000;
-
-/** `deno run -A server.ts`, on a port of its own. */
-interface Command extends AsyncDisposable {
-  /** The address that it prints. */
-  readonly url: string;
-  /** Stops it with no chance to say goodbye. */
-  kill(): Promise<void>;
-}
-
-async function startCommand(): Promise<Command> {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "server.ts", "--host", "127.0.0.1", "--port", "0"],
-    cwd: fileURLToPath(new URL("../../", import.meta.url)),
-    env: { NO_COLOR: "1" },
-    stdout: "piped",
-  }).spawn();
-  let killed = false;
-  const kill = async () => {
-    if (!killed) child.kill("SIGKILL");
-    killed = true;
-    await child.status;
-  };
-  try {
-    const url = await deadline(readUrl(child.stdout), LIMIT_MS);
-    return { url, kill, [Symbol.asyncDispose]: kill };
-  } catch (error) {
-    await kill();
-    throw error;
-  }
-}
-
-async function readUrl(output: Deno.ChildProcess["stdout"]): Promise<string> {
-  let text = "";
-  for await (const part of output.pipeThrough(new TextDecoderStream())) {
-    text += part;
-    const url = text.match(/http:\S+/)?.[0];
-    if (url) return url;
-  }
-  throw new Error(`The command ended, and printed: ${text}`);
-}
 
 /** Waits until a person would see such words in an element. */
 async function untilSeen(

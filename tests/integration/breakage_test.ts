@@ -4,11 +4,14 @@
  * is killed, data channels that close.
  */
 
+// deno-lint-ignore-file no-console -- the table is what it is for
 import wrtc from "@roamhq/wrtc";
 import { assert, assertEquals } from "@std/assert";
 import { deadline } from "@std/async";
 import { SocketPeer, type SocketPeerOptions } from "../../client.ts";
 import type { WebRtc } from "../../src/runtime.ts";
+import { type BreakageRow, breakageTable } from "../support/breakage_table.ts";
+import { startCommand } from "../support/start_command.ts";
 import { startServer } from "../support/start_server.ts";
 import { tcpProxy } from "../support/tcp_proxy.ts";
 
@@ -32,11 +35,18 @@ function breakableWebRtc() {
   };
 }
 
+const rows: BreakageRow[] = [];
+
+Deno.test.afterAll(() => {
+  if (rows.length > 0) console.log(`\n${breakageTable(rows)}\n`);
+});
+
 /**
  * Sends `COUNT` numbers from each of two peers to the other, calls `harm` now
  * and then, and checks that each number arrived once and in its place.
  */
 async function exchange(
+  name: string,
   url: string,
   options: SocketPeerOptions[],
   harm: (step: number) => void | Promise<void>,
@@ -47,10 +57,18 @@ async function exchange(
     new SocketPeer({ pairCode: "code", url, reconnectDelay: 20, ...own })
   );
   const got: number[][] = [[], []];
+  const lastAt = [performance.now(), performance.now()];
+  const longestPauseMs = [0, 0];
   const ended: unknown[] = [];
   const all = Promise.withResolvers<void>();
   peers.forEach((peer, index) => {
     peer.on("data", (message) => {
+      const now = performance.now();
+      longestPauseMs[index] = Math.max(
+        longestPauseMs[index],
+        now - lastAt[index],
+      );
+      lastAt[index] = now;
       got[index].push(message as number);
       if (got.every(({ length }) => length >= COUNT)) all.resolve();
     });
@@ -72,34 +90,50 @@ async function exchange(
   assertEquals(ended, []);
   assert(losses > 0, "no path was lost");
   for (const peer of peers) peer.destroy();
+  const report = (index: number) => ({
+    ...{ sent: COUNT, received: COUNT },
+    ...{ missing: 0, doubled: 0, outOfOrder: 0, corrupt: 0 },
+    longestPauseMs: longestPauseMs[index],
+  });
+  rows.push({ name, reports: [report(0), report(1)] });
 }
 
 Deno.test("SocketPeer loses nothing while sockets are cut in the middle of bursts", async () => {
   await using server = startServer();
   await using proxy = tcpProxy(server.port);
   const url = `http://127.0.0.1:${proxy.port}`;
-  await exchange(url, [{}, {}], () => proxy.cut());
+  await exchange("sockets cut", url, [{}, {}], () => proxy.cut());
 });
 
 Deno.test("SocketPeer loses nothing while one side's socket stalls and is cut", async () => {
   await using server = startServer();
   await using proxy = tcpProxy(server.port);
   const url = `http://127.0.0.1:${proxy.port}`;
-  await exchange(server.url, [{ url }, {}], async () => {
-    proxy.stall(true);
-    await turn();
-    proxy.cut();
-    proxy.stall(false);
-  });
+  await exchange(
+    "one socket stalled and cut",
+    server.url,
+    [{ url }, {}],
+    async () => {
+      proxy.stall(true);
+      await turn();
+      proxy.cut();
+      proxy.stall(false);
+    },
+  );
 });
 
 Deno.test("SocketPeer loses nothing while data channels are closed by either side", async () => {
   await using server = startServer();
   const [a, b] = [breakableWebRtc(), breakableWebRtc()];
-  await exchange(server.url, [{ wrtc: a }, { wrtc: b }], (step) => {
-    const side = step % 1000 === 499 ? a : b;
-    side.connections.at(-1)?.close();
-  });
+  await exchange(
+    "data channel closed",
+    server.url,
+    [{ wrtc: a }, { wrtc: b }],
+    (step) => {
+      const side = step % 1000 === 499 ? a : b;
+      side.connections.at(-1)?.close();
+    },
+  );
 });
 
 Deno.test("SocketPeer loses nothing while socket and data channel break at once", async () => {
@@ -107,33 +141,19 @@ Deno.test("SocketPeer loses nothing while socket and data channel break at once"
   await using proxy = tcpProxy(server.port);
   const [a, b] = [breakableWebRtc(), breakableWebRtc()];
   const url = `http://127.0.0.1:${proxy.port}`;
-  await exchange(url, [{ wrtc: a }, { wrtc: b }], () => {
+  await exchange("socket and data channel broken", url, [{ wrtc: a }, {
+    wrtc: b,
+  }], () => {
     proxy.cut();
     for (const { connections } of [a, b]) connections.at(-1)?.close();
   });
 });
 
 Deno.test("SocketPeer loses nothing while the server process is killed and started again", async () => {
-  const script = new URL("../../server.ts", import.meta.url).pathname;
-  const start = async (port: number) => {
-    const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", script, "--host", "127.0.0.1", "--port", `${port}`],
-      stdout: "piped",
-    }).spawn();
-    const reader = child.stdout.pipeThrough(new TextDecoderStream())
-      .getReader();
-    const { value = "" } = await deadline(reader.read(), PATIENCE_MS);
-    await reader.cancel();
-    return { child, port: Number(value.match(/:(\d+)\//)?.[1]) };
-  };
-  let server = await start(0);
-  const { port } = server;
-  await exchange(`http://127.0.0.1:${port}`, [{}, {}], async (step) => {
+  await using server = await startCommand();
+  await exchange("the server killed", server.url, [{}, {}], async (step) => {
     if (step > 1500) return;
-    server.child.kill("SIGKILL");
-    await server.child.status;
-    server = await start(port);
+    await server.kill();
+    await server.start();
   });
-  server.child.kill("SIGTERM");
-  await server.child.status;
 });

@@ -76,10 +76,15 @@ declare global {
 /** The peer of one page, or of one worker, at arm's length. */
 export class PagePeer {
   readonly #page: Page | WebWorker;
+  readonly #limitMs: number;
 
-  /** Takes a page that has loaded `recorder.js`. */
-  constructor(page: Page | WebWorker) {
+  /**
+   * Takes a page that has loaded `recorder.js`, and how long a test waits for
+   * anything in it.
+   */
+  constructor(page: Page | WebWorker, limitMs = LIMIT_MS) {
     this.#page = page;
+    this.#limitMs = limitMs;
   }
 
   /** Runs a function in the page, where `recorder` is what it knows. */
@@ -94,12 +99,12 @@ export class PagePeer {
       ...args,
     );
     try {
-      return await deadline(result, LIMIT_MS);
+      return await deadline(result, this.#limitMs);
     } catch (cause) {
       if (!(cause instanceof DOMException)) throw cause;
       const events = page.evaluate(() => JSON.stringify(recorder.events));
       const log = await deadline(events, LIMIT_MS).catch(String);
-      throw new Error(`Not done in ${LIMIT_MS} ms: ${script}\n${log}`, {
+      throw new Error(`Not done in ${this.#limitMs} ms: ${script}\n${log}`, {
         cause,
       });
     }
@@ -214,14 +219,32 @@ let shared: Browser | undefined;
  */
 export function shareBrowser(): void {
   Deno.test.beforeAll(async () => {
-    const { executablePath, env } = await findBrowser();
-    shared = await launch({
-      executablePath,
-      env: { ...Deno.env.toObject(), ...env },
-      args: FLAGS,
-    });
+    shared = await launchBrowser();
   });
-  Deno.test.afterAll(() => shared && close(shared));
+  Deno.test.afterAll(() => shared && closeBrowser(shared));
+}
+
+/** Starts a browser of its own. */
+export async function launchBrowser(
+  flags: readonly string[] = [],
+): Promise<Browser> {
+  const { executablePath, env } = await findBrowser();
+  return await launch({
+    executablePath,
+    env: { ...Deno.env.toObject(), ...env },
+    args: [...FLAGS, ...flags],
+    // One that is stopped for a while answers nothing meanwhile.
+    protocolTimeout: 300_000,
+  });
+}
+
+/** Serves the pages of the tests, and the bundle. */
+export function servePages(): AsyncDisposable & { readonly origin: string } {
+  const server = Deno.serve({ port: 0, onListen() {} }, serveStatic);
+  return {
+    origin: `http://localhost:${server.addr.port}`,
+    [Symbol.asyncDispose]: () => server.shutdown(),
+  };
 }
 
 /** Two pages of one browser that share nothing but the network. */
@@ -260,9 +283,7 @@ export async function browserPair(
   // Closes what was started, last first: also when a later step fails.
   await using stack = new AsyncDisposableStack();
 
-  const server = Deno.serve({ port: 0, onListen() {} }, serveStatic);
-  stack.defer(() => server.shutdown());
-  const origin = `http://localhost:${server.addr.port}`;
+  const { origin } = stack.use(servePages());
 
   const contexts: BrowserContext[] = [];
   stack.defer(async () => {
@@ -320,7 +341,7 @@ function serveStatic(request: Request): Promise<Response> | Response {
 }
 
 /** A browser whose page hangs in a loop does not close when it is asked to. */
-async function close(browser: Browser): Promise<void> {
+export async function closeBrowser(browser: Browser): Promise<void> {
   await deadline(browser.close(), 5_000).catch(() => {
     browser.process()?.kill("SIGKILL");
   });

@@ -8,6 +8,11 @@ export interface TcpProxy extends AsyncDisposable {
   cut(): void;
   /** Lets nothing through any more, and tells neither end; or goes on. */
   stall(stalled: boolean): void;
+  /**
+   * Lets nothing through on the connections that are open, tells neither end,
+   * and keeps it so; later ones work.
+   */
+  strand(): void;
 }
 
 /** Listens on a port of its own, and passes on what comes to `port`. */
@@ -17,6 +22,8 @@ export function tcpProxy(port: number): TcpProxy {
   const connections = new Set<Deno.TcpConn>();
   let gate = Promise.withResolvers<void>();
   gate.resolve();
+  const stranded = new WeakSet<Deno.TcpConn>();
+  const end = Promise.withResolvers<void>();
 
   const drop = (connection: Deno.TcpConn) => {
     if (connections.delete(connection)) connection.close();
@@ -26,6 +33,7 @@ export function tcpProxy(port: number): TcpProxy {
     try {
       for (let read; (read = await from.read(buffer)) !== null;) {
         await gate.promise;
+        if (stranded.has(from)) await end.promise;
         for (let written = 0; written < read;) {
           written += await to.write(buffer.subarray(written, read));
         }
@@ -63,8 +71,12 @@ export function tcpProxy(port: number): TcpProxy {
       gate = Promise.withResolvers();
       if (!stalled) gate.resolve();
     },
+    strand() {
+      for (const connection of connections) stranded.add(connection);
+    },
     async [Symbol.asyncDispose]() {
       gate.resolve();
+      end.resolve();
       listener.close();
       this.cut();
       await accepting;
