@@ -56,9 +56,8 @@ async function build(command: string, program: string): Promise<string> {
       format: "esm",
       target: "node20",
       tsconfigRaw: {},
-      // Bun has one of its own, whatever is installed.
-      // Nor does a server need what the command alone loads.
-      external: ["prom-client", ...command === "bun" ? ["ws"] : []],
+      // The command runs on Deno alone; Bun has a `ws` of its own.
+      external: ["*/server/cli.ts", ...command === "bun" ? ["ws"] : []],
       // `ws` is CommonJS, and asks for Node's modules as such.
       banner: {
         js: `import { createRequire } from "node:module";` +
