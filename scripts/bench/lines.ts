@@ -1,0 +1,14 @@
+/** Cuts a stream of text into its lines. */
+export class TextLineStream extends TransformStream<string, string> {
+  /** Holds back what is not yet a whole line. */
+  constructor() {
+    let rest = "";
+    super({
+      transform(text, controller) {
+        const lines = (rest + text).split("\n");
+        rest = lines.pop()!;
+        for (const line of lines) controller.enqueue(line);
+      },
+    });
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * Servers of the benchmark, each a process of its own.
+ *
+ * @module
+ */
+
+import { TextLineStream } from "./lines.ts";
+import { onServerCore } from "./machine.ts";
+
+/** What a server has used since its start. */
+export interface Usage {
+  /** CPU time, in microseconds. */
+  readonly cpuUs: number;
+  /** Resident memory, in bytes. */
+  readonly rss: number;
+}
+
+const DENO = [
+  Deno.execPath(),
+  "run",
+  "--quiet",
+  "-A",
+  "--v8-flags=--expose-gc",
+];
+const NODE = ["node", "--expose-gc"];
+
+const COMMANDS = {
+  socketpeer: [...DENO, "socketpeer.ts"],
+  "bare Deno": [...DENO, "bare_deno.ts"],
+  "bare ws": [...NODE, "bare_ws.mjs"],
+  "socket.io": [...NODE, "socketio.mjs"],
+  PeerJS: [...NODE, "peerjs.mjs"],
+} as const;
+
+/** Whose server it is. */
+export type ServerName = keyof typeof COMMANDS;
+
+/** A server that runs. */
+export class BenchServer implements AsyncDisposable {
+  /** Where it listens. */
+  readonly port: number;
+  readonly #child: Deno.ChildProcess;
+  readonly #stdin: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #lines: ReadableStreamDefaultReader<string>;
+
+  private constructor(
+    port: number,
+    child: Deno.ChildProcess,
+    lines: ReadableStreamDefaultReader<string>,
+  ) {
+    this.port = port;
+    this.#child = child;
+    this.#stdin = child.stdin.getWriter();
+    this.#lines = lines;
+  }
+
+  /** Starts one; throws where it does not listen. */
+  static async start(name: ServerName): Promise<BenchServer> {
+    const [command, ...args] = onServerCore(COMMANDS[name]);
+    const child = new Deno.Command(command, {
+      args,
+      cwd: new URL("servers/", import.meta.url),
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    const lines = child.stdout
+      .pipeThrough(new TextDecoderStream())
+      .pipeThrough(new TextLineStream())
+      .getReader();
+    const { value } = await lines.read();
+    if (value === undefined) throw new Error(`${name} does not start`);
+    return new BenchServer(Number(value), child, lines);
+  }
+
+  /** What it has used until now. */
+  usage(): Promise<Usage> {
+    return this.#ask("usage");
+  }
+
+  /** The same, after a collection of garbage. */
+  tidy(): Promise<Usage> {
+    return this.#ask("tidy");
+  }
+
+  async #ask(question: string): Promise<Usage> {
+    await this.#stdin.write(new TextEncoder().encode(`${question}\n`));
+    const { value } = await this.#lines.read();
+    if (value === undefined) throw new Error("The server has stopped");
+    return JSON.parse(value);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.#child.kill("SIGKILL");
+    } catch {
+      // It has ended.
+    }
+    await this.#child.status;
+    await this.#lines.cancel();
+    await this.#stdin.abort().catch(() => {});
+  }
+}

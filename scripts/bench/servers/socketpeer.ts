@@ -1,0 +1,12 @@
+/** This project's server. */
+
+import { SocketPeerServer } from "../../../server.ts";
+import { report } from "./report.mjs";
+
+const peerServer = new SocketPeerServer({
+  host: "127.0.0.1",
+  port: 0,
+  maxConnections: 0,
+  maxConnectionsPerAddress: 0,
+});
+report(peerServer.server!.addr.port);
