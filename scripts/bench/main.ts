@@ -15,6 +15,7 @@
 import { parseArgs } from "node:util";
 import type { Work } from "./contest.ts";
 import { canPin, pinLoad, watchMachine } from "./machine.ts";
+import { measureMessages } from "./messages.ts";
 import { installPackages } from "./packages.ts";
 import { type Plan, PLANS } from "./plan.ts";
 import { measureMemory, measurePackets, measurePairings } from "./relay.ts";
@@ -25,7 +26,12 @@ type Step = (plan: Plan) => Promise<Work[]>;
 
 /** What is measured, in the order of the table. */
 const SUITES: Readonly<Record<string, readonly Step[]>> = {
-  relay: [measurePackets, measurePairings, measureMemory],
+  relay: [
+    measurePackets,
+    measureMessages,
+    measurePairings,
+    measureMemory,
+  ],
 };
 
 function readFlags() {
