@@ -2,37 +2,53 @@
  * Measures this project, beside the least that could do the same work and
  * beside the libraries that people use today.
  *
- *     deno task bench                  everything, in a few minutes
- *     deno task bench --quick          the same with less of it, under a minute
- *     deno task bench:relay            the server; also bench:channel, the pages
- *     deno task bench:session          microbenchmarks of the parts
- *     deno task bench --keep           makes this run the last kept result
+ *     deno task bench             everything, in a few minutes
+ *     deno task bench --quick     less of it, in under a minute
+ *     deno task bench:relay       the server; also bench:channel, two pages, and
+ *                                 bench:session, the parts
+ *     deno task bench --sweep     how costs grow with pairs, sizes and queues
+ *     deno task bench --keep      keeps the result, and draws the chart of it
  *
  * @module
  */
 
 // deno-lint-ignore-file no-console
 import { parseArgs } from "node:util";
+import { measureBundles } from "./bundle.ts";
+import { measurePages } from "./channel.ts";
 import type { Work } from "./contest.ts";
-import { canPin, pinLoad, watchMachine } from "./machine.ts";
+import { drawChart } from "./chart.ts";
+import { pinLoad, watchMachine } from "./machine.ts";
 import { measureMessages } from "./messages.ts";
 import { installPackages } from "./packages.ts";
 import { type Plan, PLANS } from "./plan.ts";
 import { measureMemory, measurePackets, measurePairings } from "./relay.ts";
-import { keepResults, lastResults, type Results } from "./results.ts";
+import {
+  describeRun,
+  keepResults,
+  lastResults,
+  type Results,
+} from "./results.ts";
+import { measureParts } from "./session.ts";
+import { formatCurves, sweep } from "./sweep.ts";
 import { formatTable, missed } from "./table.ts";
 
 type Step = (plan: Plan) => Promise<Work[]>;
 
 /** What is measured, in the order of the table. */
-const SUITES: Readonly<Record<string, readonly Step[]>> = {
+const SUITES = {
   relay: [
     measurePackets,
     measureMessages,
     measurePairings,
     measureMemory,
   ],
-};
+  channel: [measurePages],
+  session: [measureParts],
+  bundle: [measureBundles],
+} as const satisfies Record<string, readonly Step[]>;
+
+type SuiteName = keyof typeof SUITES;
 
 function readFlags() {
   try {
@@ -41,6 +57,7 @@ function readFlags() {
       options: {
         quick: { type: "boolean", default: false },
         tiny: { type: "boolean", default: false },
+        sweep: { type: "boolean", default: false },
         keep: { type: "boolean", default: false },
       },
       allowPositionals: true,
@@ -52,28 +69,41 @@ function readFlags() {
 }
 
 const { values, positionals } = readFlags();
-const size = values.tiny ? "tiny" : values.quick ? "quick" : "full";
-const names = positionals.length > 0 ? positionals : Object.keys(SUITES);
-for (const name of names) {
+for (const name of positionals) {
   if (Object.hasOwn(SUITES, name)) continue;
   console.error(
     `Cannot measure "${name}": there is ${Object.keys(SUITES).join(", ")}`,
   );
   Deno.exit(2);
 }
+const size = values.tiny ? "tiny" : values.quick ? "quick" : "full";
+// The compilers alone take long over the parts.
+const unasked = Object.keys(SUITES)
+  .filter((name) => size === "full" || name !== "session");
+const names = (positionals.length > 0 ? positionals : unasked) as SuiteName[];
+
+if (values.sweep) {
+  await pinLoad(true);
+  console.log(formatCurves(await sweep()));
+  Deno.exit();
+}
 
 const missing = await installPackages();
-if (missing) console.error(`Without the libraries of others: ${missing}`);
-if (!canPin) console.error("Servers and load share all cores");
+if (missing) console.log(`Without the libraries of others: ${missing}`);
 
 const works: Work[] = [];
 const stopWatching = watchMachine();
 const start = performance.now();
 for (const name of names) {
   await pinLoad(name === "relay");
-  for (const step of SUITES[name]) {
-    console.error(`${step.name} …`);
-    works.push(...await step(PLANS[size]));
+  for (const step of SUITES[name] as readonly Step[]) {
+    try {
+      works.push(...await step(PLANS[size]));
+    } catch (error) {
+      console.log(`${step.name} failed: ${(error as Error).message}`);
+    }
+    const seconds = Math.round((performance.now() - start) / 1000);
+    console.error(`${step.name}: done after ${seconds} s`);
   }
 }
 const results: Results = {
@@ -85,12 +115,17 @@ const results: Results = {
   disturbance: stopWatching(),
   works,
 };
+
 const last = await lastResults();
 console.log(formatTable(works, last?.works));
-console.log();
+console.log(`\n${describeRun(results, last)}`);
 for (const note of new Set(works.flatMap(({ notes = [] }) => notes))) {
   console.log(note);
 }
 for (const name of missed(works)) console.log(`missed: ${name}`);
-console.log(JSON.stringify(results.disturbance));
-if (values.keep) await keepResults(results);
+if (values.keep) {
+  await keepResults(results);
+  await drawChart(results);
+}
+// A library of another may have left something running.
+Deno.exit();

@@ -5,7 +5,7 @@
  */
 
 import type { Work } from "./contest.ts";
-import type { Disturbance } from "./machine.ts";
+import { canPin, type Disturbance } from "./machine.ts";
 
 const FILE = new URL("results.json", import.meta.url);
 
@@ -28,6 +28,28 @@ export async function lastResults(): Promise<Results | undefined> {
   } catch {
     return undefined;
   }
+}
+
+/** When and where it ran, and what disturbed it. */
+export function describeRun(
+  { size, seconds, cores, disturbance }: Results,
+  last: Results | undefined,
+): string {
+  const { load, stolenCores, otherCores } = disturbance;
+  const cored = (count: number | undefined) =>
+    count === undefined ? "unknown" : `${count.toFixed(2)} cores`;
+  const pinned = canPin
+    ? "server and load of the relay on different cores"
+    : "servers and load share all cores, as there is no taskset";
+  return [
+    `${seconds} s (${size}), ${cores} cores, ${pinned}`,
+    `load average ${load.toFixed(2)}, stolen ${cored(stolenCores)}, ` +
+    `other processes ${cored(otherCores)}`,
+    ...(otherCores ?? 0) + (stolenCores ?? 0) > 0.1
+      ? ["The machine had other work: figures are unsure, ratios less so"]
+      : [],
+    ...last ? [`last: ${last.when.slice(0, 10)} (${last.size})`] : [],
+  ].join("\n");
 }
 
 /** Keeps results, in place of the last. */

@@ -92,7 +92,9 @@ function comparisons(work: Work): Comparison[] {
         : reaches(ratio, wantedRatio, better),
     });
   }
-  return rows;
+  if (rows.length > 0) return rows;
+  // What has nobody to be compared with has its own row all the same.
+  return [{ against: "", theirs: "", ratio: "", target: "", met: undefined }];
 }
 
 function rowsOf(work: Work, last: Work | undefined): string[][] {

@@ -1,0 +1,49 @@
+/** Frames and numbers, without a session. */
+
+import {
+  FRAME_HEADER_BYTES,
+  FrameKind,
+  MAX_FRAME_BYTES,
+  PACKET_HEADER_BYTES,
+  readFrames,
+  readUint48,
+  writeFrameHeader,
+  writeUint48,
+} from "../../../src/protocol/frame.ts";
+import { MAX_PACKET_BYTES } from "../../../src/protocol/limits.ts";
+
+/** A full packet of frames of one size. */
+function packetOf(frameBytes: number): Uint8Array {
+  const packet = new Uint8Array(MAX_PACKET_BYTES);
+  const step = FRAME_HEADER_BYTES + frameBytes;
+  let offset = PACKET_HEADER_BYTES;
+  for (; offset + step <= packet.length; offset += step) {
+    writeFrameHeader(packet, offset, FrameKind.BYTES, false, frameBytes);
+  }
+  return packet.slice(0, offset);
+}
+
+const small = packetOf(64);
+const large = packetOf(MAX_FRAME_BYTES);
+
+Deno.bench("writeFrameHeader(), 1000 times", () => {
+  for (let i = 0; i < 1000; i++) {
+    writeFrameHeader(small, PACKET_HEADER_BYTES, FrameKind.BYTES, false, 64);
+  }
+});
+
+Deno.bench("writeUint48(), 1000 times", () => {
+  for (let i = 0; i < 1000; i++) writeUint48(small, 0, i);
+});
+
+Deno.bench("readUint48(), 1000 times", () => {
+  for (let i = 0; i < 1000; i++) readUint48(small, 0);
+});
+
+Deno.bench("readFrames(), a packet of 978 frames of 64 B", () => {
+  for (const _ of readFrames(small));
+});
+
+Deno.bench("readFrames(), a packet of one frame", () => {
+  for (const _ of readFrames(large));
+});
