@@ -136,12 +136,12 @@ class Arena implements AsyncDisposable {
 function inTurns<T>(
   rounds: number,
   field: Field,
-  run: (from: BenchPage, to: BenchPage) => Promise<T>,
+  run: (from: BenchPage, to: BenchPage, name: LibraryName) => Promise<T>,
 ) {
   return contest(
     rounds,
     Object.fromEntries(
-      [...field].map(([name, [from, to]]) => [name, () => run(from, to)]),
+      [...field].map(([name, [from, to]]) => [name, () => run(from, to, name)]),
     ),
   );
 }
@@ -162,12 +162,23 @@ async function messages(
   where: string,
   targets: Target[],
 ): Promise<Work> {
-  const count = plan.smallMessages;
-  const run = async (from: BenchPage, to: BenchPage) =>
+  const rate = async (from: BenchPage, to: BenchPage, count: number) =>
     count / await transfer(from, to, 64 * count, 64);
-  // The first time is the compilers'.
-  const warm = await inTurns(1, field, run);
-  const { samples, notes } = await inTurns(plan.rounds, field, run);
+  // The first messages are the compilers'; the next tell how many take long
+  // enough to be measured, which differs by a factor of twenty.
+  const warm = await inTurns(
+    2,
+    field,
+    (from, to) => rate(from, to, plan.warmMessages),
+  );
+  const { samples, notes } = await inTurns(
+    plan.rounds,
+    field,
+    (from, to, name) => {
+      const perMs = warm.samples[name][1] / 1000;
+      return rate(from, to, Math.ceil(perMs * plan.smallMs / 100) * 100);
+    },
+  );
   return {
     name: `64 B messages ${where}`,
     unit: "/s",
@@ -265,7 +276,7 @@ async function starts(plan: Plan, arena: Arena): Promise<Work[]> {
       const options = await arena.options(library);
       const first = await arena.page(library);
       await first.call("wait", options);
-      await wait(200);
+      await wait(100);
       const second = await arena.page(library);
       const times = await second.call("start", {
         ...options,
@@ -277,7 +288,7 @@ async function starts(plan: Plan, arena: Arena): Promise<Work[]> {
       return times;
     },
   ]));
-  const { samples, notes } = await contest(plan.rounds * plan.starts, runs);
+  const { samples, notes } = await contest(plan.starts, runs);
   return [{
     name: "page start to first message",
     unit: "ms",

@@ -13,17 +13,22 @@ export interface Plan {
   readonly busyMs: number;
   readonly packetBytes: readonly number[];
   readonly pairCounts: readonly number[];
+  /** With more pairs there are only the smallest packets. */
+  readonly mostPairsOfLarge: number;
   /** Connections that are open and idle. */
   readonly idleConnections: number;
+  readonly idleRounds: number;
   readonly pairings: number;
   /** Messages of 64 bytes on a server that is watched. */
   readonly userMessages: number;
-  /** Messages of 64 bytes between two pages. */
-  readonly smallMessages: number;
+  /** Messages of 64 bytes between two pages that tell how fast those are. */
+  readonly warmMessages: number;
+  /** How long they send such messages then, in milliseconds. */
+  readonly smallMs: number;
   /** Bytes of a transfer between two pages. */
   readonly bulkBytes: number;
   readonly roundTrips: number;
-  /** How often pages are opened, in each round. */
+  /** How often a page of each library is started. */
   readonly starts: number;
   /** Bytes that pass while the heap is watched. */
   readonly heapBytes: number;
@@ -41,25 +46,31 @@ export const PLANS = {
     idleConnections: 10_000,
     pairings: 1000,
     userMessages: 100_000,
-    smallMessages: 100_000,
     bulkBytes: 32 * MiB,
     roundTrips: 1000,
-    starts: 3,
+    starts: 15,
     heapBytes: 1024 * MiB,
+    warmMessages: 5000,
+    smallMs: 1500,
+    mostPairsOfLarge: 500,
+    idleRounds: 3,
   },
   quick: {
     rounds: 3,
-    busyMs: 150,
+    busyMs: 120,
     packetBytes: [64, 65_536],
     pairCounts: [1, 50, 500],
     idleConnections: 1000,
-    pairings: 100,
-    userMessages: 10_000,
-    smallMessages: 10_000,
-    bulkBytes: 4 * MiB,
-    roundTrips: 200,
-    starts: 1,
-    heapBytes: 64 * MiB,
+    pairings: 50,
+    userMessages: 5000,
+    bulkBytes: 2 * MiB,
+    roundTrips: 100,
+    starts: 2,
+    heapBytes: 8 * MiB,
+    warmMessages: 500,
+    smallMs: 200,
+    mostPairsOfLarge: 1,
+    idleRounds: 1,
   },
   tiny: {
     rounds: 1,
@@ -69,10 +80,13 @@ export const PLANS = {
     idleConnections: 20,
     pairings: 4,
     userMessages: 1000,
-    smallMessages: 1000,
     bulkBytes: MiB,
     roundTrips: 10,
     starts: 1,
     heapBytes: MiB,
+    warmMessages: 100,
+    smallMs: 20,
+    mostPairsOfLarge: 1,
+    idleRounds: 1,
   },
 } as const satisfies Record<string, Plan>;

@@ -35,7 +35,10 @@ export async function measurePackets(plan: Plan): Promise<Work[]> {
   const works: Work[] = [];
   for (const count of plan.pairCounts) {
     await using stage = await Stage.open([OURS, BARE, "bare ws"], count);
-    for (const bytes of plan.packetBytes) {
+    const sizes = count > plan.mostPairsOfLarge
+      ? plan.packetBytes.slice(0, 1)
+      : plan.packetBytes;
+    for (const bytes of sizes) {
       const outcome = await stage.run(plan, bytes);
       works.push(packetWork(outcome, bytes, count));
       const busiest = count === plan.pairCounts.at(-1);
@@ -183,7 +186,7 @@ export async function measureMemory(plan: Plan): Promise<Work[]> {
     await closePairs(pairs);
     return (rss - before.rss) / count / 1024;
   };
-  const { samples, notes } = await contest(Math.min(3, plan.rounds), {
+  const { samples, notes } = await contest(plan.idleRounds, {
     [OURS]: () => run(OURS),
     [BARE]: () => run(BARE),
     "bare ws": () => run("bare ws"),
