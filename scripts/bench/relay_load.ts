@@ -34,7 +34,16 @@ class Exchange {
     this.#packet = crypto.getRandomValues(new Uint8Array(Math.min(bytes, 64)));
     if (bytes > 64) this.#packet = new Uint8Array(bytes);
     this.#a = a.socket;
-    this.done = new Promise((resolve) => this.#finish = resolve);
+    this.done = new Promise((resolve, reject) => {
+      this.#finish = resolve;
+      const closed = () => reject(new Error("the server has closed a socket"));
+      for (const { socket } of [a, b]) {
+        if (socket.readyState === WebSocket.OPEN) {
+          socket.addEventListener("close", closed, { once: true });
+        } else closed();
+      }
+    });
+    this.done.catch(() => {});
     b.receive = (data) => {
       this.packets++;
       b.socket.send(data);
