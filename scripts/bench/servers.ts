@@ -4,7 +4,7 @@
  * @module
  */
 
-import { TextLineStream } from "./lines.ts";
+import { TextLineStream } from "./text_line_stream.ts";
 import { onServerCore } from "./machine.ts";
 
 /** What a server has used since its start. */

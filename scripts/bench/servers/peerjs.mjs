@@ -1,7 +1,10 @@
 /** PeerJS's own server. */
 
-import { PeerServer } from "peer";
+import { createRequire } from "node:module";
 import { report } from "./report.mjs";
+
+// Not imported, as Deno checks this file and does not know the package.
+const { PeerServer } = createRequire(import.meta.url)("peer");
 
 PeerServer({ host: "127.0.0.1", port: 0, path: "/" }, (server) => {
   report(server.address().port);

@@ -4,8 +4,11 @@
  */
 
 import { createServer } from "node:http";
-import { Server } from "socket.io";
+import { createRequire } from "node:module";
 import { report } from "./report.mjs";
+
+// Not imported, as Deno checks this file and does not know the package.
+const { Server } = createRequire(import.meta.url)("socket.io");
 
 const http = createServer();
 const server = new Server(http, {
