@@ -45,7 +45,7 @@ export const PLANS = {
     pairCounts: [1, 50, 500],
     idleConnections: 10_000,
     pairings: 1000,
-    userMessages: 100_000,
+    userMessages: 20_000,
     bulkBytes: 16 * MiB,
     roundTrips: 1000,
     starts: 9,
