@@ -77,6 +77,10 @@ for (const name of positionals) {
   Deno.exit(2);
 }
 const size = values.tiny ? "tiny" : values.quick ? "quick" : "full";
+if (values.keep && positionals.length > 0) {
+  console.error("Cannot keep a part: the chart shows everything");
+  Deno.exit(2);
+}
 // The compilers alone take long over the parts.
 const unasked = Object.keys(SUITES)
   .filter((name) => size === "full" || name !== "session");
