@@ -9,4 +9,5 @@ const peerServer = new SocketPeerServer({
   maxConnections: 0,
   maxConnectionsPerAddress: 0,
 });
-report(peerServer.server!.addr.port);
+const { port } = await peerServer.ready;
+report(port);
