@@ -20,7 +20,7 @@ export interface Wire {
 
 /** Ours: version 2 of the protocol. */
 export const protocolWire: Wire = {
-  path: "/socketpeer/",
+  path: "/socketpeer/?v=2",
   request: (code, id) =>
     encodeControl({
       type: "pair",

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { MAX_PAIR_CODE_LENGTH } from "../protocol/limits.ts";
+import { text } from "../protocol/control.ts";
+import { MAX_PAIR_CODE_LENGTH, PROTOCOL_VERSION } from "../protocol/limits.ts";
 import type {
   RtcConfiguration,
   Runtime,
@@ -156,14 +157,9 @@ export function resolveOptions(
     rtcConfig,
     wrtc: webrtc = runtime.webrtc,
   } = options;
-  if (
-    typeof pairCode !== "string" || pairCode === "" ||
-    pairCode.length > MAX_PAIR_CODE_LENGTH
-  ) {
-    throw new TypeError(
-      `Cannot use this "pairCode": it must be a string of 1 to ` +
-        `${MAX_PAIR_CODE_LENGTH} characters`,
-    );
+  const right = text(MAX_PAIR_CODE_LENGTH)(pairCode);
+  if (right !== true) {
+    throw new TypeError(`Cannot use this "pairCode": it must be ${right}`);
   }
   const numbers = {
     reconnectDelay,
@@ -174,7 +170,8 @@ export function resolveOptions(
     maxMessageBytes,
   };
   for (const [name, value] of Object.entries(numbers)) {
-    if (!Number.isSafeInteger(value) || value < 0 || value > 0x7fffffff) {
+    // No other value is what these bits of it are.
+    if (value !== (value & 0x7fffffff)) {
       throw new RangeError(
         `Cannot use ${value} as "${name}": it must be a whole number from 0 ` +
           `to 2147483647`,
@@ -216,28 +213,25 @@ export function socketUrl(
   pageUrl: string | undefined,
 ): string {
   const page = pageUrl?.startsWith("http") ? pageUrl : undefined;
-  let parsed: URL;
+  const address = url ?? (page ? "/" : "http://localhost");
+  let parsed: URL | undefined;
   try {
-    parsed = new URL(url ?? (page ? "/" : "http://localhost"), page);
-  } catch (cause) {
-    throw notAnAddress(url, { cause });
+    parsed = new URL(address, page);
+  } catch {
+    // It says no more than the error below.
   }
-  parsed.protocol = parsed.protocol.replace(/^http/, "ws");
-  if (!/^wss?:$/.test(parsed.protocol)) throw notAnAddress(url);
+  if (!parsed || !/^(http|ws)s?:$/.test(parsed.protocol)) {
+    throw new TypeError(
+      `Cannot use "${url}" as "url": it must be an http(s) or ws(s) address`,
+    );
+  }
+  parsed.protocol = parsed.protocol.replace("http", "ws");
   if (parsed.pathname === "/") parsed.pathname = DEFAULT_PATH;
+  // It spares the server what only clients of version 1 need.
+  parsed.search += `${parsed.search && "&"}v=${PROTOCOL_VERSION}`;
   // A WebSocket's address may have no fragment.
   parsed.hash = "";
   return parsed.href;
-}
-
-function notAnAddress(
-  url: string | undefined,
-  options?: ErrorOptions,
-): TypeError {
-  return new TypeError(
-    `Cannot use "${url}" as "url": it must be an http(s) or ws(s) address`,
-    options,
-  );
 }
 
 // Crockford's base 32: no I, L, O or U to mistake, in speech or writing.

@@ -18,6 +18,7 @@ import {
 import type { Cancel, Runtime, WebSocketLike } from "../runtime.ts";
 import { afterAwake } from "./awake.ts";
 import { backoffDelay } from "./backoff.ts";
+import type { ResolvedOptions } from "./options.ts";
 
 /** How a connection, or an attempt at one, ended. */
 export interface SignalingEnd {
@@ -31,16 +32,11 @@ export interface SignalingEnd {
 }
 
 /** What a {@linkcode Signaling} needs and reports. */
-export interface SignalingOptions {
+export interface SignalingOptions
+  extends Pick<ResolvedOptions, "openSocket" | "timeout" | "reconnectDelay"> {
   readonly runtime: Runtime;
-  /** A new WebSocket for each attempt. */
-  openSocket(): WebSocketLike | Promise<WebSocketLike>;
   /** What to ask the server for, at each attempt. */
   pairRequest(): PairRequest;
-  /** Longest time from dialing until the server accepts, in ms; 0: no limit. */
-  readonly timeoutMs: number;
-  /** Base of the backoff. */
-  readonly reconnectDelayMs: number;
   /** A message from the server, or through it from the other peer. */
   message(message: ControlMessage): void;
   /** A packet of the other peer. */
@@ -89,14 +85,11 @@ export class Signaling {
   async dial(): Promise<void> {
     this.#drop();
     this.#dialing = true;
-    const { runtime, timeoutMs, openSocket } = this.#options;
+    const { runtime, timeout, openSocket } = this.#options;
     const dial = ++this.#dials;
-    if (timeoutMs > 0) {
-      this.#deadline = runtime.after(timeoutMs, () => {
-        this.#end(
-          undefined,
-          `it did not accept within ${timeoutMs} ms`,
-        );
+    if (timeout > 0) {
+      this.#deadline = runtime.after(timeout, () => {
+        this.#end(undefined, `it did not accept within ${timeout} ms`);
       });
     }
     let socket: WebSocketLike;
@@ -123,11 +116,11 @@ export class Signaling {
 
   /** Gives up the present attempt, and dials after the backoff's delay. */
   dialLater(): void {
-    const { runtime, reconnectDelayMs } = this.#options;
+    const { runtime, reconnectDelay } = this.#options;
     this.#dials++;
     this.#drop();
     const random = runtime.random();
-    const delayMs = backoffDelay(this.#attempt++, reconnectDelayMs, random);
+    const delayMs = backoffDelay(this.#attempt++, reconnectDelay, random);
     const waitMs = Number(this.#retryMs ?? delayMs);
     this.#redial = runtime.after(waitMs, () => this.dial());
   }
@@ -164,17 +157,18 @@ export class Signaling {
       this.#options.malformed(error as SocketPeerError);
       return;
     }
-    const { type } = message;
-    if (type === "ping") {
-      this.#socket?.send(encodeControl({ type: "pong" }));
-      this.#expectHeartbeat(message.data.interval);
-      return;
-    }
-    if (type === "peer.waiting" || type === "peer.found") {
-      this.#accepted = true;
-      this.#dialing = false;
-      this.#attempt = 0;
-      this.#deadline?.();
+    switch (message.type) {
+      case "ping":
+        this.#expectHeartbeat(message.data.interval);
+        this.#socket?.send(encodeControl({ type: "pong" }));
+        return;
+      case "peer.waiting":
+      case "peer.found":
+        this.#expectHeartbeat(message.data.interval);
+        this.#accepted = true;
+        this.#dialing = false;
+        this.#attempt = 0;
+        this.#deadline?.();
     }
     this.#options.message(message);
   };

@@ -52,6 +52,12 @@ export interface PairRequest extends Ticket {
 /** A bare pair code of version 1, which is anything that is no object. */
 export type LegacyPairCode = string | number | boolean | null;
 
+/** When the server will be heard of again. */
+export interface Heartbeat {
+  /** The next `ping` comes within so many milliseconds. */
+  readonly interval: number;
+}
+
 /** One step of WebRTC's negotiation. */
 export interface RtcSignal {
   /** Counts the connections of one conversation; an old one's are dropped. */
@@ -72,11 +78,11 @@ export type ControlMessage =
   /** Client: I got your `ping`. */
   | { readonly type: "pong" }
   /** Server: accepted; the other peer is not here. */
-  | { readonly type: "peer.waiting" }
+  | { readonly type: "peer.waiting"; readonly data: Heartbeat }
   /** Server: the other peer is here, and packets pass from now on. */
   | {
     readonly type: "peer.found";
-    readonly data: {
+    readonly data: Heartbeat & {
       readonly initiator: boolean;
       /** Missing, like `hello`, where the other peer speaks version 1. */
       readonly id?: string;
@@ -96,8 +102,8 @@ export type ControlMessage =
   | { readonly type: "data"; readonly data: unknown }
   /** Server: the other peer's socket broke; it may come back. */
   | { readonly type: "peer.lost" }
-  /** Server: are you there? The next one comes within `interval` ms. */
-  | { readonly type: "ping"; readonly data: { readonly interval: number } }
+  /** Server: are you there? */
+  | { readonly type: "ping"; readonly data: Heartbeat }
   /** Server: a message of yours could not be handled. */
   | { readonly type: "error"; readonly data: { readonly message: string } }
   /** Peer to peer: please offer again; connection `generation` is dead. */
@@ -113,91 +119,78 @@ export function encodeControl(message: ControlMessage): string {
   return JSON.stringify(message);
 }
 
-/** Says what a value is not, or nothing where it is. */
-export type Check = (value: unknown) => string | undefined;
+/** `true` where a value is what it must be, or else that in words. */
+export type Check = (value: unknown) => true | string;
 
-/**
- * What a value must be, in words; a number is the most characters of a text.
- * The fields of an object may be missing where their name ends in `?`, and
- * there may be others: a later version may say more.
- */
-export type Schema =
-  | typeof FLAG
-  | typeof COUNT
-  | typeof LIST
-  | number
-  | { readonly [field: string]: Schema }
-  | Check;
+/** Anything at all, or nothing. */
+export const anything: Check = () => true;
 
-const FLAG = "true or false";
-const COUNT = "a whole number from 0";
-const LIST = "an array";
+const flag: Check = (value) => typeof value === "boolean" || "true or false";
 
-const anything: Check = () => undefined;
+const count: Check = (value) =>
+  Number.isSafeInteger(value) && value as number >= 0 ||
+  "a whole number from 0";
 
-/** What a value should have been, or nothing where it is that. */
-function mismatch(value: unknown, schema: Schema): string | undefined {
-  if (typeof schema === "function") return schema(value);
-  if (typeof schema === "object") {
-    if (typeof value !== "object" || value === null) return "an object";
-    for (const [name, wanted] of Object.entries(schema)) {
-      const field = name.replace("?", "");
-      const found = (value as Record<string, unknown>)[field];
-      const missing = found === undefined && field !== name;
-      // Values are never quoted: a pair code works like a password.
-      const wrong = missing ? undefined : mismatch(found, wanted);
-      if (wrong) return `an object whose "${field}" is ${wrong}`;
-    }
-    return undefined;
+const list: Check = (value) => Array.isArray(value) || "an array";
+
+/** Text of so many characters at most, and one at least. */
+export const text = (most: number): Check => (value) =>
+  typeof value === "string" && value !== "" && value.length <= most ||
+  `a string of 1 to ${most} characters`;
+
+const optional = (check: Check): Check => (value) =>
+  value === undefined || check(value);
+
+/** An object with these fields; a later version may say more. */
+const object = (fields: Readonly<Record<string, Check>>): Check => (value) => {
+  if (typeof value !== "object" || value === null) return "an object";
+  for (const name in fields) {
+    const wanted = fields[name]((value as Record<string, unknown>)[name]);
+    // Values are never quoted: a pair code works like a password.
+    if (wanted !== true) return `an object whose "${name}" is ${wanted}`;
   }
-  if (typeof schema === "number") {
-    return typeof value === "string" && value && value.length <= schema
-      ? undefined
-      : `a string of 1 to ${schema} characters`;
-  }
-  const right = schema === LIST
-    ? Array.isArray(value)
-    : schema === COUNT
-    ? Number.isSafeInteger(value) && value as number >= 0
-    : typeof value === "boolean";
-  return right ? undefined : schema;
-}
+  return true;
+};
 
-const hello = {
-  received: COUNT,
-  webrtc: FLAG,
-  relay: FLAG,
-  maxMessageBytes: COUNT,
-} as const;
+const hello = object({
+  received: count,
+  webrtc: flag,
+  relay: flag,
+  maxMessageBytes: count,
+});
+
+const heartbeat = { interval: count };
 
 /** What the data of each type must be. */
-export type ControlSchemas = Readonly<Record<string, Schema>>;
+export type ControlSchemas = Readonly<Record<string, Check>>;
 
 const betweenPeers: ControlSchemas = {
-  "rtc.connect": { generation: COUNT },
-  "rtc.signal": {
-    generation: COUNT,
-    "description?": { type: MAX_ID_LENGTH, sdp: MAX_CONTROL_BYTES },
-    // WebRTC reads it, and passes over what it can't.
-    "candidate?": anything,
-  },
+  "rtc.connect": object({ generation: count }),
+  "rtc.signal": object({
+    generation: count,
+    description: optional(
+      object({ type: text(MAX_ID_LENGTH), sdp: text(MAX_CONTROL_BYTES) }),
+    ),
+    // WebRTC reads the candidate, and passes over what it can't.
+  }),
 };
 
 /** The messages that a client gets. */
 export const FROM_SERVER: ControlSchemas = {
   ...betweenPeers,
-  "peer.waiting": anything,
-  "peer.found": {
-    initiator: FLAG,
-    "id?": MAX_ID_LENGTH,
-    "hello?": hello,
-    "iceServers?": LIST,
-  },
-  "ice.servers": { iceServers: LIST },
+  "peer.waiting": object(heartbeat),
+  "peer.found": object({
+    ...heartbeat,
+    initiator: flag,
+    id: optional(text(MAX_ID_LENGTH)),
+    hello: optional(hello),
+    iceServers: optional(list),
+  }),
+  "ice.servers": object({ iceServers: list }),
   data: anything,
   "peer.lost": anything,
-  ping: { interval: COUNT },
-  error: { message: MAX_CONTROL_BYTES },
+  ping: object(heartbeat),
+  error: object({ message: text(MAX_CONTROL_BYTES) }),
 };
 
 /**
@@ -206,29 +199,26 @@ export const FROM_SERVER: ControlSchemas = {
  * the server to say, as a client of version 1 stands no `error`.
  */
 export const fromClient = (): ControlSchemas => {
-  const name = MAX_ID_LENGTH;
-  const pair = {
-    code: MAX_PAIR_CODE_LENGTH,
-    version: (value: unknown) =>
-      value === PROTOCOL_VERSION
-        ? undefined
-        : `${PROTOCOL_VERSION}, the only version spoken here`,
+  const name = text(MAX_ID_LENGTH);
+  const pair = object({
+    code: text(MAX_PAIR_CODE_LENGTH),
+    version: (value) =>
+      value === PROTOCOL_VERSION ||
+      `${PROTOCOL_VERSION}, the only version spoken here`,
     id: name,
     key: name,
-    "partner?": name,
-    "leaves?": { id: name, key: name },
-    resumeTimeout: COUNT,
+    partner: optional(name),
+    leaves: optional(object({ id: name, key: name })),
+    resumeTimeout: count,
     hello,
-  } as const;
+  });
   return {
     ...betweenPeers,
     pong: anything,
     upgrade: anything,
     data: anything,
     pair: (value) =>
-      value === undefined || value instanceof Object
-        ? mismatch(value, pair)
-        : undefined,
+      value !== undefined && !(value instanceof Object) || pair(value),
   };
 };
 
@@ -250,11 +240,11 @@ export function parseControl(
       const message = JSON.parse(json);
       const type = message?.type;
       const known = typeof type === "string" && Object.hasOwn(schemas, type);
-      const wrong = known
-        ? mismatch(message, { data: schemas[type] })
+      const right = known
+        ? object({ data: schemas[type] })(message)
         : `an object of a known "type"`;
-      if (!wrong) return message;
-      wanted = wrong;
+      if (right === true) return message;
+      wanted = right;
     } catch {
       // Its error would quote the text, and a pair code in it.
     }

@@ -25,6 +25,7 @@ import {
   type ControlMessage,
   encodeControl,
   fromClient,
+  type Heartbeat,
   type LegacyPairCode,
   type PairRequest,
   parseControl,
@@ -47,6 +48,9 @@ import type {
   ServerSocketHandlers,
 } from "./server_socket.ts";
 import { TokenBucket } from "./token_bucket.ts";
+
+/** RFC 6455: a message is larger than it may be. */
+const MESSAGE_TOO_BIG = 1009;
 
 const FROM_CLIENT = fromClient();
 const FROM_LEGACY_CLIENT = fromLegacyClient();
@@ -106,8 +110,11 @@ export interface ConnectionOptions {
   after(delayMs: number, callback: () => void): Cancel;
   /** It has ended, by its own decision or not; called once. */
   ended(connection: Connection, code: number, reason: string): void;
-  /** Its socket is closed; called once, maybe long after, maybe never. */
-  closed(connection: Connection): void;
+  /**
+   * Its socket is closed, with what it was told to close with, if it was;
+   * called once, maybe long after, maybe never.
+   */
+  closed(connection: Connection, code: number, reason: string): void;
 }
 
 /** One peer's connection to the server. */
@@ -136,6 +143,8 @@ export class Connection implements Member, ServerSocketHandlers {
   #deadline: Cancel;
   #renewal: Cancel | null = null;
   #heartbeats = 0;
+  /** What its socket was told to close with, which may not be known later. */
+  #told: { readonly code: number; readonly reason: string } | null = null;
   #closed = false;
 
   /** Takes an open socket, whose handlers this becomes. */
@@ -205,18 +214,22 @@ export class Connection implements Member, ServerSocketHandlers {
 
   /** The socket is closed. */
   close(code: number, reason = ""): void {
-    this.#end(code, reason, code === LEAVE);
     // Deno reports it twice where a socket did not answer.
     if (this.#closed) return;
     this.#closed = true;
-    this.#options.closed(this);
+    // A limit of what is beneath: the message never got as far as here.
+    if (code === MESSAGE_TOO_BIG && !this.#told) this.#observeRefusal("size");
+    this.#end(code, reason, code === LEAVE);
+    const end = this.#told ?? { code, reason };
+    this.#options.closed(this, end.code, end.reason);
   }
 
   /** It has its place, alone. */
   waiting(): void {
     if (!this.#accept()) return;
     this.#observe({ type: "wait" });
-    if (!this.#legacy) this.#sendControl({ type: "peer.waiting" });
+    if (this.#legacy) return;
+    this.#sendControl({ type: "peer.waiting", data: this.#heartbeat });
   }
 
   /** The other peer is here. */
@@ -233,14 +246,15 @@ export class Connection implements Member, ServerSocketHandlers {
     if (this.#legacy) {
       this.#send(legacyFound(initiator && !mixed));
     } else if (mixed) {
-      const data = { initiator: false };
+      const data = { ...this.#heartbeat, initiator: false };
       this.#sendControl({ type: "peer.found", data });
     } else {
       const { id, hello } = partner.request;
       const iceServers = this.#iceServers.length > 0
         ? this.#iceServers
         : undefined;
-      const data = { initiator, id, hello, iceServers };
+      const { interval } = this.#heartbeat;
+      const data = { interval, initiator, id, hello, iceServers };
       this.#sendControl({ type: "peer.found", data });
     }
   }
@@ -261,6 +275,7 @@ export class Connection implements Member, ServerSocketHandlers {
       if (this.#legacy) socket.send(LEGACY_BUSY);
     }
     if (BLAMELESS.has(code)) this.#attempting = false;
+    this.#told = { code, reason };
     this.#end(code, reason, false);
     socket.close(code, closeReason(reason));
   }
@@ -370,25 +385,27 @@ export class Connection implements Member, ServerSocketHandlers {
     if (this.#stage === "validating") {
       this.#stage = "joined";
       if (!this.#legacy) {
-        this.#beat();
+        // What tells it so is as good as a ping.
+        this.#heartbeats = 1;
+        this.#beatLater();
         this.#renewLater();
       }
     }
     return this.#stage === "joined";
   }
 
-  #beat(): void {
-    const { heartbeatInterval } = this.#options.settings;
-    if (this.#heartbeats++ >= MISSED_HEARTBEATS) {
-      this.dismiss(UNRESPONSIVE, "no answer to a heartbeat");
-    } else {
-      this.#sendControl({
-        type: "ping",
-        data: { interval: heartbeatInterval },
-      });
-    }
-    if (this.#stage === "ended") return;
-    this.#deadline = this.#options.after(heartbeatInterval, () => this.#beat());
+  get #heartbeat(): Heartbeat {
+    return { interval: this.#options.settings.heartbeatInterval };
+  }
+
+  #beatLater(): void {
+    const { after, settings: { heartbeatInterval } } = this.#options;
+    this.#deadline = after(heartbeatInterval, () => {
+      if (this.#heartbeats++ >= MISSED_HEARTBEATS) {
+        this.dismiss(UNRESPONSIVE, "no answer to a heartbeat");
+      } else this.#sendControl({ type: "ping", data: this.#heartbeat });
+      if (this.#stage !== "ended") this.#beatLater();
+    });
   }
 
   #renewLater(): void {

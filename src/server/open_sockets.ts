@@ -6,11 +6,9 @@
 
 import type { Cancel } from "../runtime.ts";
 import type { Addresses } from "./addresses.ts";
+import type { Connection } from "./connection.ts";
 import type { ServerObserver } from "./server_event.ts";
-import type { ServerSocket, ServerSocketHandlers } from "./server_socket.ts";
-
-/** RFC 6455: a message is larger than it may be. */
-const MESSAGE_TOO_BIG = 1009;
+import type { ServerSocket } from "./server_socket.ts";
 
 /** What {@linkcode OpenSockets} needs. */
 export interface OpenSocketsOptions {
@@ -24,6 +22,9 @@ export interface OpenSocketsOptions {
   after(delayMs: number, callback: () => void): Cancel;
 }
 
+/** What is known of a socket by its connection. */
+type Opened = Pick<Connection, "address" | "openedAt">;
+
 /**
  * Holds the sockets that are open, until they are closed indeed. One that is
  * told to close still has its memory and its file descriptor: on Deno nothing
@@ -32,7 +33,7 @@ export interface OpenSocketsOptions {
  */
 export class OpenSockets {
   readonly #options: OpenSocketsOptions;
-  readonly #open = new Set<ServerSocket>();
+  readonly #open = new Map<Opened, ServerSocket>();
   #emptied: (() => void) | null = null;
 
   /** Holds none yet. */
@@ -40,54 +41,25 @@ export class OpenSockets {
     this.#options = options;
   }
 
-  /** Takes an open socket, whose handlers it returns. */
-  open(
-    socket: ServerSocket,
-    address: string | undefined,
-    connect: (socket: ServerSocket) => ServerSocketHandlers,
-  ): ServerSocketHandlers {
+  /** A socket is open. */
+  opened(connection: Opened, socket: ServerSocket): void {
+    this.#open.set(connection, socket);
+    this.#options.observe({ type: "open", address: connection.address });
+  }
+
+  /** The platform says that it is closed. */
+  closed(connection: Opened, code: number, reason: string): void {
     const { addresses, observe, now } = this.#options;
-    const openedAt = now();
-    /** How it was told to close, which the platform may not know later. */
-    let told: { code: number; reason: string } | undefined;
-    this.#open.add(socket);
-    observe({ type: "open", address });
-    const handlers = connect({
-      get bufferedAmount() {
-        return socket.bufferedAmount;
-      },
-      send: (data) => socket.send(data),
-      close(code, reason) {
-        told ??= { code, reason };
-        socket.close(code, reason);
-      },
-    });
-    return {
-      text: (text) => handlers.text(text),
-      binary: (bytes) => handlers.binary(bytes),
-      close: (code, reason) => {
-        // Deno reports it twice where a socket did not answer.
-        if (!this.#open.delete(socket)) return;
-        // A limit of what is beneath: the message never got as far as here.
-        if (code === MESSAGE_TOO_BIG && !told) {
-          observe({ type: "refuse", address, reason: "size" });
-        }
-        handlers.close(code, reason);
-        addresses.release(address);
-        const openMs = now() - openedAt;
-        observe({
-          type: "close",
-          address,
-          openMs,
-          ...told ?? { code, reason },
-        });
-        if (this.#open.size === 0) this.#emptied?.();
-      },
-    };
+    const { address, openedAt } = connection;
+    this.#open.delete(connection);
+    addresses.release(address);
+    const openMs = now() - openedAt;
+    observe({ type: "close", address, code, reason, openMs });
+    if (this.#open.size === 0) this.#emptied?.();
   }
 
   /** Resolves when none is open, or after so many milliseconds. */
-  async closed(timeoutMs: number): Promise<void> {
+  async emptied(timeoutMs: number): Promise<void> {
     if (this.#open.size === 0) return;
     await new Promise<void>((resolve) => {
       const cancel = this.#options.after(timeoutMs, resolve);
@@ -100,6 +72,6 @@ export class OpenSockets {
 
   /** Cuts off all that are open, where the platform can. */
   terminate(): void {
-    for (const socket of [...this.#open]) socket.terminate?.();
+    for (const socket of [...this.#open.values()]) socket.terminate?.();
   }
 }

@@ -6,7 +6,7 @@
  */
 
 import { SERVICE_RESTART } from "../protocol/close_code.ts";
-import { after, systemRuntime } from "../runtime.ts";
+import { systemRuntime } from "../runtime.ts";
 import {
   answer,
   type ConnectionInfo,
@@ -32,7 +32,8 @@ import {
 import { PairRegistry } from "./pair_registry.ts";
 import { retryDelays } from "./retry_delay.ts";
 import type { ServerStats } from "./server_event.ts";
-import type { ServerSocket, ServerSocketHandlers } from "./server_socket.ts";
+import type { ServerSocket } from "./server_socket.ts";
+import { Timers } from "./timers.ts";
 
 /** Options of {@linkcode SocketPeerServer.close}. */
 export interface CloseOptions {
@@ -149,7 +150,9 @@ export class SocketPeerServer {
     this.#options = resolveServerOptions(
       given ? second : first as SocketPeerServerOptions,
     );
-    const { now, random } = systemRuntime();
+    const platform = systemRuntime();
+    const { now, random } = platform;
+    const { after } = new Timers(platform);
     this.#random = random;
     this.#addresses = new Addresses(this.#options, now);
     this.#sockets = new OpenSockets({
@@ -169,8 +172,7 @@ export class SocketPeerServer {
       now,
       after,
       ended: (connection) => this.#connections.delete(connection),
-      // The sockets are counted where they are opened.
-      closed: () => {},
+      closed: (...end) => this.#sockets.closed(...end),
     };
     this.#gate = this.#createGate();
     const { handler } = this;
@@ -257,7 +259,7 @@ export class SocketPeerServer {
     this.#options.observer({ type: "drain", connections: length });
     this.#sendAway(connections);
     // To stop at once would cut them off before they are told.
-    await this.#sockets.closed(drainTimeout);
+    await this.#sockets.emptied(drainTimeout);
     this.#sockets.terminate();
     await this.#host.close();
   }
@@ -282,20 +284,13 @@ export class SocketPeerServer {
         return admission;
       },
       release: (address) => this.#addresses.release(address),
-      open: (socket, address) =>
-        this.#sockets.open(
-          socket,
-          address,
-          (socket) => this.#accept(socket, address),
-        ),
+      open: (socket, address) => this.#accept(socket, address),
     };
   }
 
-  #accept(
-    socket: ServerSocket,
-    address: string | undefined,
-  ): ServerSocketHandlers {
+  #accept(socket: ServerSocket, address: string | undefined): Connection {
     const connection = new Connection(socket, address, this.#shared);
+    this.#sockets.opened(connection, socket);
     this.#connections.add(connection);
     // It was admitted just before.
     if (this.#closed) this.#sendAway([connection]);

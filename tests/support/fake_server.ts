@@ -99,6 +99,8 @@ export class FakeServer {
   readonly ends: { code: number; reason: string }[] = [];
   /** Sockets that were reported closed. */
   readonly closed: Connection[] = [];
+  /** With which code and reason each of them was. */
+  readonly closes: { code: number; reason: string }[] = [];
   readonly traffic = { relayedPackets: 0, relayedBytes: 0 };
   #events: ServerEvent[] = [];
   pairCodeValidator: Validator = () => true;
@@ -133,7 +135,10 @@ export class FakeServer {
         this.ended.push(connection);
         this.ends.push({ code, reason });
       },
-      closed: (connection) => this.closed.push(connection),
+      closed: (connection, code, reason) => {
+        this.closed.push(connection);
+        this.closes.push({ code, reason });
+      },
     };
   }
 

@@ -27,8 +27,6 @@ export function pairData(
 export class RawClient implements AsyncDisposable {
   /** Resolves with how the socket was closed. */
   readonly closed: Promise<{ code: number; reason: string }>;
-  /** The heartbeats that were answered. */
-  readonly pings: unknown[] = [];
   readonly #socket: WebSocket;
   readonly #arrived: (string | Uint8Array)[] = [];
   #wake: () => void = () => {};
@@ -143,7 +141,6 @@ export class RawClient implements AsyncDisposable {
 
   #take(data: string | ArrayBuffer): void {
     if (typeof data === "string" && data.startsWith('{"type":"ping"')) {
-      this.pings.push(JSON.parse(data));
       this.send("pong");
       return;
     }

@@ -5,7 +5,11 @@
  */
 
 import { type Gate, type Refusal, refusal } from "../admission.ts";
-import type { ServerSocketHandlers } from "../server_socket.ts";
+import type {
+  Bytes,
+  ServerSocket,
+  ServerSocketHandlers,
+} from "../server_socket.ts";
 
 /** A server that listens: the part of `Deno.HttpServer` that is used here. */
 export interface ListeningServer {
@@ -28,6 +32,12 @@ export interface ConnectionInfo {
  * WebSocket answers these pings by itself. In seconds, as Deno counts.
  */
 const IDLE_TIMEOUT = 120;
+/**
+ * What clients say that do answer heartbeats. For each message of the others
+ * Deno sets a timer anew, and each of their sockets holds one: that is a tenth
+ * of what a packet costs, and 4 KiB.
+ */
+const ANSWERS_HEARTBEATS = /[?&]v=2(?:&|$)/;
 
 /** Whether this is Deno. */
 export function isDeno(): boolean {
@@ -50,10 +60,15 @@ export function serve(
   return Deno.serve({ hostname, port, onListen() {} }, handler);
 }
 
+/** An address that nothing is to be made of but its parts. */
+const SIMPLE_ADDRESS = /^https?:\/\/[\w.-]+(?::\d+)?(\/[\w/-]*)(?:\?|$)/;
+
 /** The path that a request asks for, if its address can be read. */
-export function requestPath(request: Request): string | undefined {
+export function requestPath({ url }: Request): string | undefined {
+  const simple = SIMPLE_ADDRESS.exec(url);
+  if (simple) return simple[1];
   try {
-    return new URL(request.url).pathname;
+    return new URL(url).pathname;
   } catch {
     // Deno makes the address of a header that a client may fill with anything.
     return undefined;
@@ -103,36 +118,70 @@ function upgrade(
   address: string | undefined,
   gate: Gate,
 ): Response {
-  const { socket, response } = Deno.upgradeWebSocket(request, {
-    idleTimeout: IDLE_TIMEOUT,
-  });
+  const idleTimeout = ANSWERS_HEARTBEATS.test(request.url) ? 0 : IDLE_TIMEOUT;
+  const { socket, response } = Deno.upgradeWebSocket(request, { idleTimeout });
   socket.binaryType = "arraybuffer";
-  let handlers: ServerSocketHandlers | undefined;
-  socket.onopen = () => {
-    handlers = gate.open({
-      get bufferedAmount() {
-        return socket.bufferedAmount;
-      },
-      send(data) {
-        if (socket.readyState === WebSocket.OPEN) socket.send(data);
-      },
-      close(code, reason) {
-        if (socket.readyState === WebSocket.OPEN) socket.close(code, reason);
-      },
-    }, address);
-  };
-  socket.onmessage = ({ data }) => {
-    if (typeof data === "string") handlers?.text(data);
-    else handlers?.binary(data);
-  };
-  let closed = false;
-  socket.onclose = ({ code, reason }) => {
-    // It may come twice, or for one that the client let go before it opened.
-    if (handlers) handlers.close(code, reason);
-    else if (!closed) gate.release(address);
-    closed = true;
-  };
-  // `close` always follows.
-  socket.onerror = (event) => event.preventDefault();
+  new DenoSocket(socket, address, gate);
   return response;
+}
+
+/** An accepted WebSocket of Deno, and the one listener of its events. */
+class DenoSocket implements ServerSocket {
+  readonly #socket: WebSocket;
+  readonly #address: string | undefined;
+  readonly #gate: Gate;
+  #handlers: ServerSocketHandlers | null = null;
+  #closed = false;
+
+  /** Waits for it to open. */
+  constructor(socket: WebSocket, address: string | undefined, gate: Gate) {
+    this.#socket = socket;
+    this.#address = address;
+    this.#gate = gate;
+    for (const type of ["open", "message", "close", "error"]) {
+      // A function for each would take more memory than all else of it.
+      socket.addEventListener(type, this);
+    }
+  }
+
+  get bufferedAmount(): number {
+    return this.#socket.bufferedAmount;
+  }
+
+  send(data: string | Bytes): void {
+    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(data);
+  }
+
+  close(code: number, reason: string): void {
+    if (this.#socket.readyState !== WebSocket.OPEN) return;
+    this.#socket.close(code, reason);
+  }
+
+  /** Takes an event, as listeners do that are no functions. */
+  handleEvent(event: Event): void {
+    switch (event.type) {
+      case "open":
+        this.#handlers = this.#gate.open(this, this.#address);
+        break;
+      case "message": {
+        const { data } = event as MessageEvent;
+        if (typeof data === "string") this.#handlers?.text(data);
+        else this.#handlers?.binary(data);
+        break;
+      }
+      case "close": {
+        const { code, reason } = event as CloseEvent;
+        // It may come twice, or for one that the client let go before it
+        // opened.
+        if (this.#handlers) this.#handlers.close(code, reason);
+        else if (!this.#closed) this.#gate.release(this.#address);
+        this.#closed = true;
+        break;
+      }
+      case "error":
+        // `close` always follows.
+        event.preventDefault();
+        break;
+    }
+  }
 }

@@ -19,7 +19,7 @@ async function beside1x(options = {}) {
     world.inject(peer, JSON.stringify({ type, data }));
   await world.clock.pass(SECOND);
   said.splice(0);
-  hears("peer.found", { initiator: false });
+  hears("peer.found", { interval: 15_000, initiator: false });
   await world.clock.pass(SECOND);
   return { world, peer, recording, said, hears };
 }
@@ -53,7 +53,8 @@ Deno.test("SocketPeer beside a peer of version 1 says what was queued before it 
     }
   };
   await world.clock.pass(SECOND);
-  world.inject(peer, `{"type":"peer.found","data":{"initiator":true}}`);
+  const data = { interval: 15_000, initiator: true };
+  world.inject(peer, JSON.stringify({ type: "peer.found", data }));
   await world.clock.pass(SECOND);
   assertEquals(said, Array.from({ length: 100 }, (_, index) => index));
 });

@@ -75,14 +75,22 @@ const URLS: [
   page: string | undefined,
   socket: string,
 ][] = [
-  [undefined, undefined, "ws://localhost/socketpeer/"],
-  [undefined, "https://example.org/chat?x#y", "wss://example.org/socketpeer/"],
-  [undefined, "file:///tmp/page.html", "ws://localhost/socketpeer/"],
-  ["http://localhost:3000", undefined, "ws://localhost:3000/socketpeer/"],
-  ["http://localhost:3000/", undefined, "ws://localhost:3000/socketpeer/"],
-  ["https://example.org/pairs", undefined, "wss://example.org/pairs"],
-  ["wss://example.org/p?x=1#h", undefined, "wss://example.org/p?x=1"],
-  ["/pairs/", "https://example.org/a/b", "wss://example.org/pairs/"],
+  [undefined, undefined, "ws://localhost/socketpeer/?v=2"],
+  [
+    undefined,
+    "https://example.org/chat?x#y",
+    "wss://example.org/socketpeer/?v=2",
+  ],
+  [undefined, "file:///tmp/page.html", "ws://localhost/socketpeer/?v=2"],
+  ["http://localhost:3000", undefined, "ws://localhost:3000/socketpeer/?v=2"],
+  ["http://localhost:3000/", undefined, "ws://localhost:3000/socketpeer/?v=2"],
+  ["https://example.org/pairs", undefined, "wss://example.org/pairs?v=2"],
+  [
+    "wss://example.org/p?x=1%20+#h",
+    undefined,
+    "wss://example.org/p?x=1%20+&v=2",
+  ],
+  ["/pairs/", "https://example.org/a/b", "wss://example.org/pairs/?v=2"],
 ];
 
 for (const [url, page, socket] of URLS) {

@@ -583,7 +583,7 @@ Deno.test("SocketPeer is upgraded by whoever the last server says is to offer", 
 Deno.test("SocketPeer ends a conversation as replaced where the server names another partner", async () => {
   const { world, a, ofA } = await joined(RELAY);
   const hello = { received: 0, webrtc: false, relay: true, maxMessageBytes: 9 };
-  const data = { initiator: true, id: "another", hello };
+  const data = { interval: 1000, initiator: true, id: "another", hello };
   world.inject(a, JSON.stringify({ type: "peer.found", data }));
   await world.clock.pass(100);
   assertEquals(ofA.args.close, [[{ reason: "replaced", unacknowledged: 0 }]]);
@@ -735,7 +735,7 @@ Deno.test("SocketPeer gives WebRTC the servers that the server names, at first a
     };
     const inject = (type: string, data: unknown) =>
       world.inject(peer, JSON.stringify({ type, data }));
-    const found = { initiator: true, id: "b", hello };
+    const found = { interval: 60_000, initiator: true, id: "b", hello };
     inject("peer.found", { ...found, iceServers: [{ urls: "turn:one" }] });
     await world.clock.pass(10);
     inject("ice.servers", { iceServers: [{ urls: "turn:two" }] });

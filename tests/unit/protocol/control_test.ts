@@ -35,18 +35,22 @@ const MESSAGES: readonly ControlMessage[] = [
   { type: "pair", data: PAIR },
   { type: "pair", data: { ...PAIR, partner: "b" } },
   { type: "pong" },
-  { type: "peer.waiting" },
-  { type: "peer.found", data: { initiator: false, id: "b", hello: HELLO } },
+  { type: "peer.waiting", data: { interval: 15_000 } },
+  {
+    type: "peer.found",
+    data: { interval: 15_000, initiator: false, id: "b", hello: HELLO },
+  },
   {
     type: "peer.found",
     data: {
+      interval: 15_000,
       initiator: true,
       id: "b",
       hello: HELLO,
       iceServers: [{ urls: "stun:stun.example.org" }],
     },
   },
-  { type: "peer.found", data: { initiator: false } },
+  { type: "peer.found", data: { interval: 15_000, initiator: false } },
   { type: "ice.servers", data: { iceServers: [{ urls: ["turn:x"] }] } },
   { type: "peer.lost" },
   { type: "pair", data: "blue-sky" },
@@ -106,7 +110,7 @@ Deno.test("parseControl() passes over fields that are not known", () => {
     later,
   );
   parseControl('{"type":"pong","data":{"at":1}}');
-  parseControl('{"type":"peer.waiting","data":null}');
+  parseControl('{"type":"peer.lost","data":null}');
   parseControl(JSON.stringify(signal({ candidate: {}, trickle: true })));
 });
 
@@ -157,20 +161,25 @@ Deno.test("parseControl() rejects a hello with a field that is wrong or missing"
       const hello = { ...HELLO, [name]: value };
       assertRefused({
         type: "peer.found",
-        data: { initiator: true, id: "b", hello },
+        data: { interval: 1, initiator: true, id: "b", hello },
       }, `"${name}"`);
     }
   }
 });
 
 Deno.test("parseControl() rejects messages of the server that say too little", () => {
+  const found = { interval: 1, initiator: true, id: "b", hello: HELLO };
   for (
     const message of [
       { type: "peer.found" },
-      { type: "peer.found", data: { initiator: 1, id: "b", hello: HELLO } },
-      { type: "peer.found", data: { initiator: true, id: 7 } },
-      { type: "peer.found", data: { initiator: true, hello: {} } },
-      { type: "peer.found", data: { initiator: true, iceServers: {} } },
+      { type: "peer.found", data: { initiator: true } },
+      { type: "peer.found", data: { ...found, initiator: 1 } },
+      { type: "peer.found", data: { ...found, interval: "15000" } },
+      { type: "peer.found", data: { ...found, id: 7 } },
+      { type: "peer.found", data: { ...found, hello: {} } },
+      { type: "peer.found", data: { ...found, iceServers: {} } },
+      { type: "peer.waiting" },
+      { type: "peer.waiting", data: { interval: null } },
       { type: "ice.servers" },
       { type: "ice.servers", data: { iceServers: "stun:x" } },
       { type: "ping" },
@@ -325,7 +334,6 @@ function isControlMessage(value: unknown): boolean {
   };
   switch (type) {
     case "pong":
-    case "peer.waiting":
     case "peer.lost":
     case "upgrade":
     case "data":
@@ -338,13 +346,15 @@ function isControlMessage(value: unknown): boolean {
         (fields.partner === undefined || isText(fields.partner, 64)) &&
         isHello(fields.hello);
     case "peer.found":
-      return isObject(data) && typeof fields.initiator === "boolean" &&
+      return isObject(data) && isCount(fields.interval) &&
+        typeof fields.initiator === "boolean" &&
         (fields.id === undefined || isText(fields.id, 64)) &&
         (fields.hello === undefined || isHello(fields.hello)) &&
         (fields.iceServers === undefined || Array.isArray(fields.iceServers));
     case "ice.servers":
       return isObject(data) && Array.isArray(fields.iceServers);
     case "ping":
+    case "peer.waiting":
       return isObject(data) && isCount(fields.interval);
     case "error":
       return isObject(data) && isText(fields.message, 65_536);

@@ -12,6 +12,12 @@ const found = (initiator: boolean) => ({
   data: { initiator },
 });
 
+/** What one of version 2 is told of a partner of version 1. */
+const FOUND_LEGACY = {
+  type: "peer.found",
+  data: { interval: 15_000, initiator: false },
+};
+
 /** What one is sent, and how it is closed; nothing, where it is left alone. */
 function assertUntouched(...peers: FakePeer[]): void {
   for (const { socket } of peers) {
@@ -228,7 +234,7 @@ Deno.test("Connection pairs version 1 with version 2, and has nobody make an off
     const [old, young] = oldFirst ? [first, second] : [second, first];
     // Neither id nor hello: that is how version 2 knows.
     assertEquals(old.socket.taken(), [found(false)]);
-    assertEquals(young.socket.taken().at(-1), found(false));
+    assertEquals(young.socket.taken().at(-1), FOUND_LEGACY);
     assertEquals(server.registry.pairs, 1);
     old.connection.close(1005);
     server.assertNothingLeft();
@@ -285,7 +291,7 @@ Deno.test("Connection keeps no place of version 2 for a partner of version 1", a
     // Anyone may have it, of either version.
     const next = code ? await server.join("next") : await server.joinLegacy();
     assertEquals(old.socket.taken(), [found(false)]);
-    assertEquals(next.socket.taken().at(-1), found(code === 0));
+    assertEquals(next.socket.taken().at(-1), code ? FOUND_LEGACY : found(true));
     old.connection.close(1005);
     next.connection.close(1006);
     server.assertNothingLeft();
@@ -300,7 +306,7 @@ Deno.test("Connection has version 1 meet again one of version 2 that comes back 
   const again = await server.join("younger", { leaves });
   assertEquals(young.socket.closeCode, 4007);
   assertEquals(old.socket.taken(), [found(false)]);
-  assertEquals(again.socket.taken().at(-1), found(false));
+  assertEquals(again.socket.taken().at(-1), FOUND_LEGACY);
   old.connection.text('{"type":"data","data":1}');
   assertEquals(again.socket.types(), ["data"]);
   // Whoever has not the key gives up nothing.
@@ -316,7 +322,7 @@ Deno.test("Connection hands version 2's place to its newer socket beside version
   const { old, young } = await joinMixedPair(server);
   const newer = await server.join("young");
   assertEquals(young.socket.closeCode, 4006);
-  assertEquals(newer.socket.taken().at(-1), found(false));
+  assertEquals(newer.socket.taken().at(-1), FOUND_LEGACY);
   assertEquals(old.socket.taken(), [found(false)]);
   young.connection.close(4000);
   assertUntouched(old, newer);

@@ -172,12 +172,11 @@ Deno.test("Connection waits for a pair as long as pairTimeout", () => {
 Deno.test("Connection asks for signs of life every heartbeatInterval", async () => {
   const server = new FakeServer({ heartbeatInterval: 700 });
   const { socket } = await server.join("a", { partner: "b" });
-  assertEquals(socket.taken().at(0), {
-    type: "ping",
-    data: { interval: 700 },
-  });
+  assertEquals(socket.taken(), [
+    { type: "peer.waiting", data: { interval: 700 } },
+  ]);
   server.clock.advance(700);
-  assertEquals(socket.types(), ["ping"]);
+  assertEquals(socket.taken(), [{ type: "ping", data: { interval: 700 } }]);
   server.clock.advance(700);
   assertEquals(socket.closeCode, 4009);
 });
