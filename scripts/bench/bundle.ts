@@ -4,7 +4,7 @@
  * @module
  */
 
-import { gzipSync } from "node:zlib";
+import { gzippedSize } from "../build.ts";
 import { OURS, type Work } from "./contest.ts";
 import { packagesFolder } from "./packages.ts";
 
@@ -28,7 +28,7 @@ export async function measureBundles(): Promise<Work[]> {
   const weigh = async (name: string, read: () => Promise<Uint8Array>) => {
     try {
       const bytes = await read();
-      samples[name] = [gzipSync(bytes, { level: 9 }).byteLength / 1024];
+      samples[name] = [gzippedSize(bytes) / 1024];
     } catch (error) {
       notes.push(`${name} failed: ${(error as Error).message}`);
     }

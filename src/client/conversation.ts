@@ -55,13 +55,13 @@ export class Conversation {
   #upgrader: Upgrader | null = null;
   #partner: string | undefined;
   /** Where the other peer speaks version 1. */
-  #legacy: LegacyRelay | null = null;
-  #relay: WebSocketRelay | null = null;
+  #legacy?: LegacyRelay;
+  #relay?: WebSocketRelay;
   #iceServers: readonly object[] | undefined;
   /** Who waits for something to have become true, and looks again. */
   readonly #waiters: (() => void)[] = [];
   /** How it ended. */
-  #info: CloseInfo | null = null;
+  #info?: CloseInfo;
   #begun = false;
   #lingering = false;
   #ended = false;
@@ -95,7 +95,7 @@ export class Conversation {
     }, options.maxMessageBytes);
     this.#queue = new SendQueue(this.#session, options, {
       ready: () => {
-        this.#path.flush();
+        this.#path.sendSoon();
         this.#progress();
       },
       unreadable: (error) => this.#emit("error", error),
@@ -110,10 +110,8 @@ export class Conversation {
       failed: (error) => this.#fail(error as SocketPeerError),
     });
     this.#signaling = new Signaling({
+      ...options,
       runtime,
-      openSocket: options.openSocket,
-      timeoutMs: options.timeout,
-      reconnectDelayMs: options.reconnectDelay,
       pairRequest: () => ({
         code: options.pairCode,
         version: PROTOCOL_VERSION,
@@ -210,7 +208,7 @@ export class Conversation {
     this.#queue.onceEmpty(() => {
       if (this.#ended) return;
       this.#session.end();
-      this.#path.flush();
+      this.#path.sendSoon();
     });
     this.#enter("closed");
   }
@@ -225,7 +223,7 @@ export class Conversation {
     const { webrtc, socketFallback, maxMessageBytes } = this.#options;
     return {
       received: this.#session.received,
-      webrtc: webrtc !== undefined,
+      webrtc: !!webrtc,
       relay: socketFallback,
       maxMessageBytes,
     };
@@ -497,7 +495,7 @@ export class Conversation {
     this.#closePath = () => {
       this.#closePath = () => {};
       if (cancel) cancel();
-      if (reason !== "remote") this.#path.abort();
+      if (reason !== "remote") this.#path.abandon();
       this.#path.close();
       this.#upgrader?.close();
     };

@@ -38,11 +38,6 @@ export interface LegacyRelayOptions {
  * with the server.
  */
 export class LegacyRelay implements Transport {
-  /** Through the server. */
-  readonly kind = "relay";
-  /** Never, as for any relay. */
-  readonly congested = false;
-
   readonly #standIn: Session;
   #handlers: TransportHandlers | null = null;
 

@@ -104,7 +104,7 @@ export class Path {
   }
 
   /** Sends what is queued, when the code that runs now is done. */
-  flush(): void {
+  sendSoon(): void {
     if (this.#flushing || this.#kind === null) return;
     this.#flushing = true;
     this.#runtime.soon(() => {
@@ -115,9 +115,8 @@ export class Path {
 
   /** Takes no messages out of the session for now, or again. */
   pause(paused: boolean): void {
-    if (paused) this.#session.pause();
-    else {this.#take(() =>
-        this.#session.resume(), this.#ackVia ?? this.#current);}
+    const via = this.#ackVia ?? this.#current;
+    this.#take(() => this.#session.pause(paused), via);
   }
 
   /** Acknowledges at once what has arrived, on every transport that lives. */
@@ -126,7 +125,7 @@ export class Path {
   }
 
   /** Tells the other peer, on every transport, that this one is gone. */
-  abort(): void {
+  abandon(): void {
     this.#toAll(this.#session.abortPacket());
   }
 
@@ -175,13 +174,15 @@ export class Path {
 
   #choose(): void {
     const from = this.#kind;
-    const to = this.#current?.kind ?? null;
+    const transport = this.#current;
+    const to = transport &&
+      (transport === this.#direct ? "direct" : "relay");
     this.#kind = to;
     if (to !== from) this.#handlers.changed(to, from);
-    if (this.#closed || !this.#current) return;
+    if (this.#closed) return;
     // The other side learns where to go on from, and what to let go of.
     if (this.#session.received > 0) {
-      this.#current.send(this.#session.ackPacket());
+      this.#current?.send(this.#session.ackPacket());
     }
     this.#pump();
   }
@@ -211,7 +212,7 @@ export class Path {
     if (this.#closed) return;
     if (session.bufferedBytes !== before) {
       this.#handlers.progress();
-      this.flush();
+      this.sendSoon();
     }
     if (!session.owesAck) return;
     // Back the way it came: the other peer may have found this peer's own

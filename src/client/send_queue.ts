@@ -45,7 +45,7 @@ export class SendQueue {
   #waitingBytes = 0;
   #accepted = 0;
   #needsDrain = false;
-  #onceEmpty: (() => void) | null = null;
+  #onceEmpty?: () => void;
 
   /** Creates the queue of one session. */
   constructor(
@@ -94,7 +94,7 @@ export class SendQueue {
    * message cannot be accepted; nothing was taken.
    */
   send(data: unknown): boolean {
-    if (typeof Blob !== "undefined" && data instanceof Blob) {
+    if (data instanceof Blob) {
       this.#checkSize(data.size);
       this.#wait(data, data.size);
       if (this.#waiting.length === 1) this.#readFirst();

@@ -18,8 +18,9 @@ import {
   FRAME_HEADER_BYTES,
   FrameKind,
   MAX_FRAME_BYTES,
+  MESSAGE_LENGTH_BYTES,
   PACKET_HEADER_BYTES,
-  readFrames,
+  readFrame,
   readUint48,
   writeFrameHeader,
   writeUint48,
@@ -53,7 +54,9 @@ interface Segment {
 /** The parts of a message whose last frame has not come yet. */
 interface Assembly {
   readonly kind: FrameKind;
-  bytes: Uint8Array;
+  /** As many as it will have. */
+  readonly bytes: Uint8Array;
+  /** How many of them are here. */
   length: number;
 }
 
@@ -149,13 +152,24 @@ export class Session {
       }
     }
     const bytes = payloadBytes(payload);
+    const split = bytes.length > MAX_FRAME_BYTES;
+    // The receiver has room for all of it from the start.
+    let headBytes = split ? MESSAGE_LENGTH_BYTES : 0;
     let offset = 0;
     do {
-      const length = Math.min(bytes.length - offset, MAX_FRAME_BYTES);
+      // It begins in what is left of the open packet, so that packets are
+      // full: each costs about the same, whatever its size.
+      const room = this.#roomBytes;
+      const length = Math.min(
+        headBytes + bytes.length - offset,
+        split && room > headBytes ? room : MAX_FRAME_BYTES,
+      );
       const packet = this.#openWithRoomFor(length);
       const start = this.#openBytes + FRAME_HEADER_BYTES;
-      packet.set(bytes.subarray(offset, offset + length), start);
-      offset += length;
+      if (headBytes) writeUint48(packet, start, bytes.length);
+      const part = bytes.subarray(offset, offset += length - headBytes);
+      packet.set(part, start + headBytes);
+      headBytes = 0;
       this.#closeFrame(packet, kind, offset < bytes.length, length);
     } while (offset < bytes.length);
   }
@@ -203,17 +217,13 @@ export class Session {
 
   /** A packet that acknowledges everything received so far. */
   ackPacket(): Uint8Array {
-    const packet = new Uint8Array(ACK_PACKET_BYTES);
-    this.#writeAck(packet);
-    return packet;
+    return this.#acknowledging(new Uint8Array(ACK_PACKET_BYTES));
   }
 
   /** A packet that ends the conversation without waiting for anything. */
   abortPacket(): Uint8Array {
-    const packet = new Uint8Array(PACKET_HEADER_BYTES);
-    this.#writeAck(packet);
     // Its `first` stays ABORT, which is 0.
-    return packet;
+    return this.#acknowledging(new Uint8Array(PACKET_HEADER_BYTES));
   }
 
   /** A carrier broke: what it had and was not acknowledged is sent again. */
@@ -288,23 +298,17 @@ export class Session {
   }
 
   /**
-   * Reports no more messages for now. What comes is held unacknowledged, so
-   * that the other peer stops at the end of its window.
-   */
-  pause(): void {
-    this.#paused = true;
-  }
-
-  /**
-   * Reports messages again, those that were held first.
+   * Reports no more messages for now: what comes is held unacknowledged, so
+   * that the other peer stops at the end of its window. Or reports them again,
+   * those that were held first.
    *
    * @throws {SocketPeerError} As {@linkcode Session.receive}.
    */
-  resume(): void {
-    this.#paused = false;
-    // A listener that calls this must not be given the next message before
+  pause(paused: boolean): void {
+    this.#paused = paused;
+    // A listener that ends the pause must not be given the next message before
     // the others have this one.
-    if (!this.#delivering) this.#deliverHeld();
+    if (!paused && !this.#delivering) this.#deliverHeld();
   }
 
   /** Reports nothing more, even in the middle of a packet. */
@@ -318,9 +322,13 @@ export class Session {
     return this.#inFlightBytes + bytes <= WINDOW_BYTES;
   }
 
+  /** What fits into the open packet as one more frame. */
+  get #roomBytes(): number {
+    return MAX_PACKET_BYTES - this.#openBytes - FRAME_HEADER_BYTES;
+  }
+
   #openWithRoomFor(payloadBytes: number): Uint8Array {
-    const frameBytes = FRAME_HEADER_BYTES + payloadBytes;
-    if (this.#openBytes + frameBytes > MAX_PACKET_BYTES) this.#sealOpen();
+    if (payloadBytes > this.#roomBytes) this.#sealOpen();
     return this.#open ??= new Uint8Array(MAX_PACKET_BYTES);
   }
 
@@ -337,7 +345,10 @@ export class Session {
   }
 
   #sealOpen(): void {
-    const packet = this.#open!.slice(0, this.#openBytes);
+    let packet = this.#open!.subarray(0, this.#openBytes);
+    // A large one is not worth copying, and a small one not worth its room.
+    if (packet.length < MAX_PACKET_BYTES / 2) packet = packet.slice();
+    else this.#open = null;
     writeUint48(packet, ACK_PACKET_BYTES, this.#openFirst);
     this.#queued.push({
       packet,
@@ -355,13 +366,13 @@ export class Session {
   #departing(segment: Segment, carrier: unknown, now: number): Uint8Array {
     segment.carrier = carrier;
     segment.sentAt = now;
-    this.#writeAck(segment.packet);
-    return segment.packet;
+    return this.#acknowledging(segment.packet);
   }
 
-  #writeAck(packet: Uint8Array): void {
+  #acknowledging(packet: Uint8Array): Uint8Array {
     writeUint48(packet, 0, this.#received);
     this.#bytesToAck = 0;
+    return packet;
   }
 
   /** Keeps a packet that cannot be delivered yet. */
@@ -398,7 +409,9 @@ export class Session {
   #deliver(packet: Uint8Array): boolean {
     this.#delivering = true;
     let sequence = readUint48(packet, ACK_PACKET_BYTES);
-    for (const frame of readFrames(packet)) {
+    for (let offset = PACKET_HEADER_BYTES; offset < packet.length;) {
+      const frame = readFrame(packet, offset);
+      offset = frame.end;
       const duplicate = sequence++ <= this.#received;
       if (duplicate || this.#remoteEnded || this.#closed) continue;
       if (this.#deaf) {
@@ -419,42 +432,41 @@ export class Session {
       this.#handlers.ended(false);
       return;
     }
-    if (payload.length > this.#maxMessageBytes) this.#refuse(payload.length);
-    if (!more && this.#assembly === null) {
-      this.#handlers.message(decodeMessage(kind, payload));
-      return;
+    let assembly = this.#assembly;
+    if (!assembly) {
+      const length = more ? readUint48(payload, 0) : payload.length;
+      if (length > this.#maxMessageBytes) {
+        throw new MessageTooLargeError(length, this.#maxMessageBytes);
+      }
+      if (!more) {
+        this.#handlers.message(decodeMessage(kind, payload));
+        return;
+      }
+      assembly = this.#assembly = {
+        kind,
+        bytes: new Uint8Array(length),
+        length: 0,
+      };
+      payload = payload.subarray(MESSAGE_LENGTH_BYTES);
     }
-    const assembly = this.#assembly ??= {
-      kind,
-      bytes: new Uint8Array(2 * payload.length),
-      length: 0,
-    };
-    if (assembly.kind !== kind) {
-      throw new ProtocolError(
-        `Cannot continue a message of kind ${assembly.kind} with a frame of ` +
-          `kind ${kind}`,
-      );
-    }
+    const { bytes } = assembly;
     const length = assembly.length + payload.length;
-    if (length > this.#maxMessageBytes) this.#refuse(length);
-    if (length > assembly.bytes.length) {
-      // Doubling copies each byte about once more, and a sender that splits
-      // into tiny frames costs no more memory than its bytes.
-      const grown = new Uint8Array(
-        Math.min(2 * length, this.#maxMessageBytes),
+    if (
+      assembly.kind !== kind || length > bytes.length ||
+      more === (length === bytes.length)
+    ) {
+      throw new ProtocolError(
+        `Cannot join a message of ${bytes.length} bytes of kind ` +
+          `${assembly.kind}: a ${more ? "" : "last "}frame of kind ${kind} ` +
+          `makes it ${length}`,
       );
-      grown.set(assembly.bytes.subarray(0, assembly.length));
-      assembly.bytes = grown;
     }
-    assembly.bytes.set(payload, assembly.length);
+    bytes.set(payload, assembly.length);
     assembly.length = length;
     if (more) return;
     this.#assembly = null;
-    const whole = assembly.bytes.subarray(0, length);
-    this.#handlers.message(decodeMessage(kind, whole));
-  }
-
-  #refuse(bytes: number): never {
-    throw new MessageTooLargeError(bytes, this.#maxMessageBytes);
+    this.#handlers.message(
+      kind === FrameKind.BYTES ? bytes : decodeMessage(kind, bytes),
+    );
   }
 }

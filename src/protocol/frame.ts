@@ -29,6 +29,8 @@ export const PACKET_HEADER_BYTES = 12;
 export const ACK_PACKET_BYTES = 6;
 /** Bytes of a frame before its payload: type and 16-bit length. */
 export const FRAME_HEADER_BYTES = 3;
+/** Bytes of the length that a message of several frames begins with. */
+export const MESSAGE_LENGTH_BYTES = 6;
 /** Most bytes of payload that one frame may carry. */
 export const MAX_FRAME_BYTES = MAX_PACKET_BYTES - PACKET_HEADER_BYTES -
   FRAME_HEADER_BYTES;
@@ -44,6 +46,8 @@ export interface Frame {
   readonly more: boolean;
   /** A view of the packet's own bytes. */
   readonly payload: Uint8Array;
+  /** Where the next one begins, or the packet ends. */
+  readonly end: number;
 }
 
 /** Reads the unsigned big-endian number in the six bytes at `offset`. */
@@ -100,29 +104,26 @@ export function checkPacketSize(packet: Uint8Array): void {
 }
 
 /**
- * The frames of a packet, in order, as views of its bytes.
+ * The frame that begins at `offset`, with a view of the packet's bytes.
  *
- * @throws {ProtocolError} At the first frame that is not one.
+ * @throws {ProtocolError} If there is none.
  */
-export function* readFrames(packet: Uint8Array): Generator<Frame> {
-  let offset = PACKET_HEADER_BYTES;
-  while (offset < packet.length) {
-    const type = packet[offset];
-    const kind = type & ~MORE;
-    const start = offset + FRAME_HEADER_BYTES;
-    const end = start + (packet[offset + 1] << 8) + packet[offset + 2];
-    // Out of range reads are undefined and make `end` NaN: not `<=`.
-    if (!(end <= packet.length) || kind > FrameKind.END) {
-      throw new ProtocolError(
-        `Cannot read the frame at byte ${offset} of ${packet.length}: it is ` +
-          `cut short, or its kind ${kind} is unknown`,
-      );
-    }
-    yield {
-      kind: kind as FrameKind,
-      more: type !== kind,
-      payload: packet.subarray(start, end),
-    };
-    offset = end;
+export function readFrame(packet: Uint8Array, offset: number): Frame {
+  const type = packet[offset];
+  const kind = type & ~MORE;
+  const start = offset + FRAME_HEADER_BYTES;
+  const end = start + (packet[offset + 1] << 8) + packet[offset + 2];
+  // Out of range reads are undefined and make `end` NaN: not `<=`.
+  if (!(end <= packet.length) || kind > FrameKind.END) {
+    throw new ProtocolError(
+      `Cannot read the frame at byte ${offset} of ${packet.length}: it is ` +
+        `cut short, or its kind ${kind} is unknown`,
+    );
   }
+  return {
+    kind: kind as FrameKind,
+    more: type !== kind,
+    payload: packet.subarray(start, end),
+    end,
+  };
 }

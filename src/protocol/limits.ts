@@ -21,8 +21,11 @@ export const MAX_PACKET_BYTES = 65_536;
  */
 export const WINDOW_BYTES = 1_048_576;
 
-/** A receiver acknowledges at the latest after this many bytes. */
-export const ACK_BYTES = 131_072;
+/**
+ * A receiver acknowledges at the latest after this many bytes, half a window:
+ * an acknowledgement back on a data channel costs as much as 10 KiB forth.
+ */
+export const ACK_BYTES = 524_288;
 
 /** A receiver acknowledges at the latest after this many milliseconds. */
 export const ACK_DELAY_MS = 20;

@@ -39,7 +39,7 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 export function encodeMessage(data: unknown): EncodedMessage {
   if (typeof data === "string") return { kind: FrameKind.TEXT, payload: data };
   // By its tag, as a buffer may be shared, or come from another frame's realm.
-  if (/ArrayBuffer]$/.test(Object.prototype.toString.call(data))) {
+  if (/ArrayBuffer]$/.test(({}).toString.call(data))) {
     const payload = new Uint8Array(data as ArrayBuffer);
     return { kind: FrameKind.BYTES, payload };
   }

@@ -44,8 +44,6 @@ function relayOver(socket: WebSocket): Transport {
   };
   socket.onclose = () => lost();
   return {
-    kind: relay.kind,
-    congested: relay.congested,
     send: relay.send,
     open(handlers) {
       lost = handlers.close;

@@ -27,8 +27,6 @@ const PONG = "pong";
  * therefore listens.
  */
 export class DataChannel implements Transport {
-  /** From page to page. */
-  readonly kind = "direct";
   /** Called for each answer to {@linkcode DataChannel.ping}. */
   onpong: (() => void) | null = null;
 

@@ -19,10 +19,11 @@ export interface TransportHandlers {
  * lives. It knows no pairing, no numbers and no retries.
  */
 export interface Transport {
-  /** Through the server, or from page to page. */
-  readonly kind: "relay" | "direct";
-  /** Whether to wait for `drain` before sending more. */
-  readonly congested: boolean;
+  /**
+   * Whether to wait for `drain` before sending more. A WebSocket tells of no
+   * drain, and the session's window bounds what it may hold.
+   */
+  readonly congested?: boolean;
   /** Starts reporting. */
   open(handlers: TransportHandlers): void;
   /**

@@ -13,13 +13,6 @@ import type { Transport, TransportHandlers } from "./transport.ts";
  * when it breaks.
  */
 export class WebSocketRelay implements Transport {
-  /** Through the server. */
-  readonly kind = "relay";
-  /**
-   * Never: a WebSocket tells of no drain, and the session's window bounds
-   * what it may hold.
-   */
-  readonly congested = false;
   /** Sends a packet, if the socket is open. */
   readonly send: (packet: Uint8Array) => void;
 

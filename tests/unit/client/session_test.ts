@@ -149,7 +149,8 @@ Deno.test("Session.receive() holds an early packet until the gap closes", () => 
 Deno.test("Session.receive() joins the frames of a split message", () => {
   const { session, messages } = testSession();
   // "é" is C3 A9: split in the middle of a character.
-  session.receive(packet(0, 1, [0x80, 0, 1, 0xc3]), 0);
+  const first = [0x80, 0, 7, 0, 0, 0, 0, 0, 2, 0xc3];
+  session.receive(packet(0, 1, first), 0);
   assertEquals(messages, []);
   session.receive(packet(0, 2, [0x80, 0, 0], [0, 0, 1, 0xa9], HI), 0);
   assertEquals(messages, ["é", "hi"]);
@@ -265,7 +266,23 @@ const BROKEN: [name: string, packets: Uint8Array[]][] = [
   ["JSON that is none", [packet(0, 1, [2, 0, 1, 0x7b])]],
   [
     "a message that changes its kind",
-    [packet(0, 1, [0x80, 0, 0], [1, 0, 0])],
+    [packet(0, 1, [0x80, 0, 7, 0, 0, 0, 0, 0, 2, 5], [1, 0, 1, 5])],
+  ],
+  [
+    "a split message that does not say its length",
+    [packet(0, 1, [0x81, 0, 5, 0, 0, 0, 0, 0])],
+  ],
+  [
+    "a message that is longer than it says",
+    [packet(0, 1, [0x81, 0, 7, 0, 0, 0, 0, 0, 2, 5], [1, 0, 2, 6, 7])],
+  ],
+  [
+    "a message that is shorter than it says",
+    [packet(0, 1, [0x81, 0, 7, 0, 0, 0, 0, 0, 3, 5], [1, 0, 1, 6])],
+  ],
+  [
+    "a message that goes on after its end",
+    [packet(0, 1, [0x81, 0, 8, 0, 0, 0, 0, 0, 2, 5, 6])],
   ],
   [
     "a number absurdly far ahead",
@@ -290,28 +307,56 @@ for (const [name, packets] of BROKEN) {
   });
 }
 
-Deno.test("Session.receive() refuses a message that grows too large, before holding it", () => {
+Deno.test("Session.receive() refuses a message that is too large at its first frame", () => {
   const { session } = testSession(10);
-  const part = [0x81, 0, 6, 1, 2, 3, 4, 5, 6];
-  session.receive(packet(0, 1, part), 0);
   assertThrows(
-    () => session.receive(packet(0, 2, part), 0),
+    () => session.receive(packet(0, 1, [0x81, 0, 6, 0, 0, 0, 0, 0, 12]), 0),
     MessageTooLargeError,
     "12 bytes",
   );
 });
 
-Deno.test("Session.pause() holds what comes, unacknowledged, and resume() reports it once", () => {
+Deno.test("Session.nextPacket() fills packets with large messages, and no other", () => {
+  const { session, queue, packets } = testSession();
+  queue("hi");
+  queue(new Uint8Array(65_521).fill(1));
+  queue(new Uint8Array(65_522).fill(2));
+  queue(new Uint8Array(65_536).fill(3));
+  const sizes = packets().map(({ length }) => length);
+  // Whole in a packet of its own; then 6 bytes of length, and 65,515 of it.
+  assertEquals(sizes.slice(0, 3), [17, 65_536, 65_536]);
+  // 7 bytes of it, and 65,505 of the next.
+  assertEquals(sizes.slice(3), [65_536, 12 + 3 + 31]);
+  session.acknowledge(6, 0);
+  assertEquals(session.bufferedBytes, 0);
+  for (const size of [65_522, 100_000, 131_060, 131_061, 131_062, 200_000]) {
+    const sender = testSession();
+    const receiver = testSession();
+    for (let count = 0; count < 5; count++) {
+      sender.queue("x".repeat(count));
+      sender.queue(new Uint8Array(size).fill(count + 1));
+    }
+    for (const packet of sender.packets()) receiver.session.receive(packet, 0);
+    assertEquals(receiver.messages.length, 10, `${size}`);
+    for (let count = 0; count < 5; count++) {
+      const [text, bytes] = receiver.messages.splice(0, 2);
+      assertEquals(text, "x".repeat(count));
+      assertEquals(bytes, new Uint8Array(size).fill(count + 1));
+    }
+  }
+});
+
+Deno.test("Session.pause() holds what comes, unacknowledged, and reports it once afterwards", () => {
   const { session, messages } = testSession();
   session.receive(packet(0, 1, HI), 0);
-  session.pause();
+  session.pause(true);
   session.receive(packet(0, 2, YO), 0);
   session.receive(packet(0, 3, HI), 0);
   // On another way, a second time.
   session.receive(packet(0, 2, YO), 0);
   assertEquals(messages, ["hi"]);
   assertEquals(session.ackPacket(), new Uint8Array([0, 0, 0, 0, 0, 1]));
-  session.resume();
+  session.pause(false);
   assertEquals(messages, ["hi", "yo", "hi"]);
   assert(session.owesAck);
   assertEquals(session.ackPacket(), new Uint8Array([0, 0, 0, 0, 0, 3]));
@@ -322,7 +367,7 @@ Deno.test("Session.pause() in the middle of a packet keeps the rest of it", () =
   const session = new Session({
     message: (message) => {
       messages.push(message);
-      session.pause();
+      session.pause(true);
     },
     ended: () => {},
   }, 100);
@@ -330,17 +375,17 @@ Deno.test("Session.pause() in the middle of a packet keeps the rest of it", () =
   assertEquals(messages, ["hi"]);
   session.receive(packet(0, 4, YO), 0);
   for (const count of [2, 3, 4, 4]) {
-    session.resume();
+    session.pause(false);
     assertEquals(messages.length, count);
   }
   assertEquals(messages, ["hi", "yo", "hi", "yo"]);
 });
 
-Deno.test("Session.resume() in a listener does not overtake the message that it has", () => {
+Deno.test("Session.pause() that ends in a listener does not overtake the message that it has", () => {
   const seen: Message[] = [];
   const session = new Session({
     message: (message) => {
-      session.resume();
+      session.pause(false);
       seen.push(message);
     },
     ended: () => {},
@@ -363,7 +408,7 @@ Deno.test("Session acknowledges all of a packet of which a listener has acknowle
 
 Deno.test("Session.receive() bounds what it holds while it is paused", () => {
   const { session } = testSession(5_000_000);
-  session.pause();
+  session.pause(true);
   const payload = new Array(60_000).fill(0);
   const frame = [1, payload.length >> 8, payload.length & 255, ...payload];
   let first = 1;

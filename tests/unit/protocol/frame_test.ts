@@ -4,7 +4,7 @@ import {
   checkPacketSize,
   type Frame,
   MAX_FRAME_BYTES,
-  readFrames,
+  readFrame,
   readUint48,
   writeFrameHeader,
   writeUint48,
@@ -23,8 +23,16 @@ function packetOf(...frames: number[][]): Uint8Array {
   return Uint8Array.from([ACK_7, FIRST_1, ...frames].flat());
 }
 
-function framesOf(packet: Uint8Array): Frame[] {
-  return [...readFrames(packet)];
+function* eachFrame(packet: Uint8Array): Generator<Frame> {
+  for (let offset = 12; offset < packet.length;) {
+    const frame = readFrame(packet, offset);
+    offset = frame.end;
+    yield frame;
+  }
+}
+
+function framesOf(packet: Uint8Array) {
+  return [...eachFrame(packet)].map(({ end: _, ...frame }) => frame);
 }
 
 const NUMBERS: readonly (readonly [number, readonly number[]])[] = [
@@ -83,8 +91,9 @@ Deno.test("checkPacketSize() rejects every other size", () => {
   }
 });
 
-Deno.test("readFrames() reads every kind of frame, in order", () => {
+Deno.test("readFrame() reads every kind of frame, in order", () => {
   const packet = packetOf(TEXT_HI, BYTES_1_2, JSON_NULL, END);
+  assertEquals([...eachFrame(packet)].map(({ end }) => end), [17, 22, 29, 32]);
   assertEquals(framesOf(packet), [
     { kind: 0, more: false, payload: Uint8Array.of(0x68, 0x69) },
     { kind: 1, more: false, payload: Uint8Array.of(1, 2) },
@@ -93,7 +102,7 @@ Deno.test("readFrames() reads every kind of frame, in order", () => {
   ]);
 });
 
-Deno.test("readFrames() tells a frame that continues from one that does not", () => {
+Deno.test("readFrame() tells a frame that continues from one that does not", () => {
   const packet = packetOf([0x81, 0, 1, 5], [0x01, 0, 1, 6], [0x80, 0, 0]);
   assertEquals(framesOf(packet), [
     { kind: 1, more: true, payload: Uint8Array.of(5) },
@@ -102,23 +111,19 @@ Deno.test("readFrames() tells a frame that continues from one that does not", ()
   ]);
 });
 
-Deno.test("readFrames() finds no frame in a packet that has none", () => {
-  assertEquals(framesOf(packetOf()), []);
-});
-
-Deno.test("readFrames() takes an end with a payload, which is to be ignored", () => {
+Deno.test("readFrame() takes an end with a payload, which is to be ignored", () => {
   const [frame] = framesOf(packetOf([0x03, 0, 2, 8, 8]));
   assertEquals(frame.kind, 3);
 });
 
-Deno.test("readFrames() gives views of the packet, wherever that stands", () => {
+Deno.test("readFrame() gives views of the packet, wherever that stands", () => {
   const whole = Uint8Array.from([9, 9, ...packetOf(BYTES_1_2), 9]);
   const [{ payload }] = framesOf(whole.subarray(2, -1));
   assertEquals([...payload], [1, 2]);
   assert(payload.buffer === whole.buffer);
 });
 
-Deno.test("readFrames() reads the largest frame that a packet has room for", () => {
+Deno.test("readFrame() reads the largest frame that a packet has room for", () => {
   assertEquals(MAX_FRAME_BYTES, 65_521);
   const packet = new Uint8Array(65_536).fill(0x5a);
   packet.set(packetOf([0x01, 0xff, 0xf1]));
@@ -127,7 +132,7 @@ Deno.test("readFrames() reads the largest frame that a packet has room for", () 
   assertEquals(frames[0].payload, new Uint8Array(65_521).fill(0x5a));
 });
 
-Deno.test("readFrames() rejects a frame that is cut short", () => {
+Deno.test("readFrame() rejects a frame that is cut short", () => {
   const cut = [
     [0x00],
     [0x00, 0],
@@ -141,7 +146,7 @@ Deno.test("readFrames() rejects a frame that is cut short", () => {
   }
 });
 
-Deno.test("readFrames() rejects every unknown kind", () => {
+Deno.test("readFrame() rejects every unknown kind", () => {
   for (let kind = 4; kind < 128; kind++) {
     for (const type of [kind, kind | 0x80]) {
       assertThrows(
@@ -153,14 +158,14 @@ Deno.test("readFrames() rejects every unknown kind", () => {
   }
 });
 
-Deno.test("readFrames() gives the frames before the one that it rejects", () => {
-  const frames = readFrames(packetOf(TEXT_HI, END, [0x7f, 0, 0]));
+Deno.test("readFrame() gives the frames before the one that it rejects", () => {
+  const frames = eachFrame(packetOf(TEXT_HI, END, [0x7f, 0, 0]));
   assertEquals(frames.next().value?.kind, 0);
   assertEquals(frames.next().value?.kind, 3);
   assertThrows(() => frames.next(), ProtocolError);
 });
 
-Deno.test("readFrames() reads a packet as it was written, or throws a ProtocolError", async () => {
+Deno.test("readFrame() reads a packet as it was written, or throws a ProtocolError", async () => {
   const valid = packetOf(TEXT_HI, [0x81, 0, 3, 1, 2, 3], BYTES_1_2, END);
   let read = 0;
   await fuzz(20_000, (chance) => {
@@ -171,7 +176,7 @@ Deno.test("readFrames() reads a packet as it was written, or throws a ProtocolEr
       checkPacketSize(packet);
       const rewritten = packet.slice(0, 12);
       const bytes = [...rewritten];
-      for (const { kind, more, payload } of readFrames(packet)) {
+      for (const { kind, more, payload } of eachFrame(packet)) {
         bytes.push(kind + (more ? 128 : 0));
         bytes.push(Math.floor(payload.length / 256), payload.length % 256);
         bytes.push(...payload);

@@ -6,7 +6,7 @@ Deno.test("limits are those of PROTOCOL.md", () => {
     PROTOCOL_VERSION: 2,
     MAX_PACKET_BYTES: 65_536,
     WINDOW_BYTES: 1_048_576,
-    ACK_BYTES: 131_072,
+    ACK_BYTES: 524_288,
     ACK_DELAY_MS: 20,
     MAX_CONTROL_BYTES: 65_536,
     MAX_HELLO_LENGTH: 4096,
