@@ -164,8 +164,8 @@ function findMistake(
 }
 
 /**
- * Where a request comes from: by the header of a trusted proxy, or else by
- * its TCP connection. A loopback address is nobody's.
+ * Whom a request counts for: by the header of a trusted proxy, or else by its
+ * TCP connection. A loopback address is nobody's.
  */
 function peerAddress(
   { header, remoteAddress }: AdmissionRequest,
@@ -177,7 +177,9 @@ function peerAddress(
     named && normalizeAddress(named.slice(named.lastIndexOf(",") + 1)) ||
     // Who comes past the proxy is counted as who they are.
     normalizeAddress(remoteAddress ?? "");
-  return address === undefined || isLoopback(address) ? undefined : address;
+  return address === undefined || isLoopback(address)
+    ? undefined
+    : countedAddress(address);
 }
 
 /** As nearly every address comes: already in its one way to be written. */
@@ -226,4 +228,24 @@ function hostnameOf(host: string): string | undefined {
 
 function isLoopback(address: string): boolean {
   return address === "::1" || address.startsWith("127.");
+}
+
+/**
+ * What limits go by: an IPv4 address, or the first half of one of IPv6, such
+ * as `2001:db8:0:1::/64`. Whoever has one address of IPv6 has its whole /64
+ * (RFC 6177) and can take another of it for each connection (RFC 8981): counted
+ * by the whole address, they would never meet a limit.
+ */
+function countedAddress(address: string): string {
+  if (!address.includes(":")) return address;
+  // Each stands for an address of IPv4 (RFC 6052), whose owner has no other.
+  if (/^64:ff9b::[^:]*(?::[^:]*)?$/.test(address)) return address;
+  const [head, tail] = address.split("::")
+    .map((part) => part.split(":").filter((group) => group !== ""));
+  const zeros = tail ? 8 - head.length - tail.length : 0;
+  const groups = [...head, ...Array<string>(zeros).fill("0"), ...tail ?? []];
+  const half = groups.slice(0, 4);
+  // The second half, of zeros, is the longest run of them.
+  while (half.at(-1) === "0") half.pop();
+  return `${half.join(":")}::/64`;
 }

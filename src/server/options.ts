@@ -115,7 +115,9 @@ export interface SocketPeerServerOptions {
   /**
    * Most sockets of one address; 0 for no limit. More are refused with HTTP
    * 429. Loopback addresses are not counted, as a reverse proxy on the same
-   * machine is everybody's: with one, set `trustProxy`.
+   * machine is everybody's: with one, set `trustProxy`. All limits by address
+   * take the addresses of one IPv6 /64 for one: whoever has one of them has
+   * them all.
    *
    * @default {256}
    */
@@ -153,14 +155,14 @@ export interface SocketPeerServerOptions {
    */
   controlRate?: Rate;
   /**
-   * Control messages of all sockets of one address.
+   * Control messages of all sockets of one address, or of one IPv6 /64.
    *
    * @default {{ burst: 10_000, perSecond: 500 }}
    */
   addressControlRate?: Rate;
   /**
-   * Attempts to pair from one address. One that finds no partner counts ten
-   * times, so that codes can't be guessed.
+   * Attempts to pair from one address, or from one IPv6 /64. One that finds no
+   * partner counts ten times, so that codes can't be guessed.
    *
    * @default {{ burst: 1000, perSecond: 10 }}
    */

@@ -31,7 +31,8 @@ export type RefusalReason =
 
 /**
  * One thing that happened. No event has a pair code or a key in it; `address`
- * is where the peer connects from, if that is known.
+ * is where the peer connects from, as limits count it, if that is known: an
+ * IPv4 address, or an IPv6 prefix such as `2001:db8:0:1::/64`.
  */
 export type ServerEvent =
   /** A WebSocket is open. */

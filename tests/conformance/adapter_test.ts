@@ -345,7 +345,7 @@ function adapterSuite(
         `http://127.0.0.1:${port}/app/socketpeer/`;
       await using a = await RawClient.pair(url(proxy), "code", "a");
       await a.control("peer.waiting");
-      assertEquals((await adapter.event("open")).address, "2001:db8::1");
+      assertEquals((await adapter.event("open")).address, "2001:db8::/64");
       const more = RawConnection.open(proxy.port);
       using connection = await more;
       const forged = "\r\nX-Forwarded-For: 192.0.2.77\r\n\r\n";
@@ -356,7 +356,7 @@ function adapterSuite(
       const refused = await adapter.event("refuse");
       assertEquals([refused.reason, refused.address], [
         "address",
-        "2001:db8::1",
+        "2001:db8::/64",
       ]);
       await using b = await RawClient.pair(url(other), "code", "b");
       await b.control("peer.found");

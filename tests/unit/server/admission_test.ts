@@ -5,6 +5,8 @@ import {
   admit,
   normalizeAddress,
 } from "../../../src/server/admission.ts";
+import { Addresses } from "../../../src/server/addresses.ts";
+import { resolveServerOptions } from "../../../src/server/options.ts";
 
 const HEADERS: Readonly<Record<string, string>> = {
   host: "localhost",
@@ -201,7 +203,7 @@ Deno.test("admit() believes the last entry of the header of a trusted proxy", ()
     const [value, address] of [
       ["203.0.113.9", "203.0.113.9"],
       ["198.51.100.1, 203.0.113.9", "203.0.113.9"],
-      ["198.51.100.1,[2001:DB8:0::9]:443", "2001:db8::9"],
+      ["198.51.100.1,[2001:DB8:0::9]:443", "2001:db8::/64"],
       // Nothing that can be believed: the proxy itself.
       ["203.0.113.9, unknown", "192.0.2.1"],
       ["", "192.0.2.1"],
@@ -210,6 +212,53 @@ Deno.test("admit() believes the last entry of the header of a trusted proxy", ()
     const proxied = request({ "x-forwarded-for": value });
     assertEquals(addressOf(proxied, "x-forwarded-for"), address, value);
   }
+});
+
+Deno.test("admit() counts an address of IPv6 by its /64, which its owner has all of", () => {
+  for (
+    const [remoteAddress, address] of [
+      ["2001:db8:0:1::1", "2001:db8:0:1::/64"],
+      ["2001:db8:0:1:ffff:ffff:ffff:ffff", "2001:db8:0:1::/64"],
+      ["2001:DB8:0000:0001:0:0:0:9", "2001:db8:0:1::/64"],
+      ["2001:db8:0:2::1", "2001:db8:0:2::/64"],
+      ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"],
+      ["2001:db8::1:2:3:4", "2001:db8::/64"],
+      ["2001:db8::2:3:4:5:6", "2001:db8:0:2::/64"],
+      ["2001::1:2:3:4:5", "2001:0:0:1::/64"],
+      ["2001:db8::", "2001:db8::/64"],
+      ["2001:0:0:1::", "2001:0:0:1::/64"],
+      ["::2:3:4:5:6", "0:0:0:2::/64"],
+      ["::2", "::/64"],
+      ["fe80::1%eth0", "fe80::/64"],
+      // Those of one address of IPv4 each.
+      ["::ffff:192.0.2.1", "192.0.2.1"],
+      ["64:ff9b::192.0.2.1", "64:ff9b::c000:201"],
+      ["64:ff9b::0.0.2.1", "64:ff9b::201"],
+      // The same prefix says so only at its full length.
+      ["64:ff9b::1:192.0.2.1", "64:ff9b::/64"],
+      ["64:ff9b:0:1::c000:201", "64:ff9b:0:1::/64"],
+    ]
+  ) {
+    const direct = addressOf(request({}, { remoteAddress }));
+    assertEquals(direct, address, remoteAddress);
+    const proxied = request({
+      "x-forwarded-for": `192.0.2.77, ${remoteAddress}`,
+    });
+    assertEquals(addressOf(proxied, "x-forwarded-for"), address, remoteAddress);
+  }
+});
+
+Deno.test("admit() lets nobody go round a limit within a /64", () => {
+  const limits = resolveServerOptions({ maxConnectionsPerAddress: 2 });
+  const addresses = new Addresses(limits, () => 0);
+  const come = (remoteAddress: string) =>
+    admit(request({}, { remoteAddress }), rules({ addresses }));
+  assert(come("2001:db8::1").accepted);
+  assert(come("2001:db8::2").accepted);
+  const refused = come("2001:db8::a:b:c:d");
+  assert(!refused.accepted);
+  assertEquals([refused.reason, refused.address], ["address", "2001:db8::/64"]);
+  assert(come("2001:db8:0:1::1").accepted);
 });
 
 Deno.test("normalizeAddress() writes each address in one way", () => {
