@@ -45,8 +45,15 @@ export class RawClient implements AsyncDisposable {
   }
 
   /** Dials, and resolves when the socket is open. */
-  static async open(url: string): Promise<RawClient> {
-    const client = new RawClient(new WebSocket(url.replace(/^http/, "ws")));
+  static async open(
+    url: string,
+    headers: Record<string, string> = {},
+  ): Promise<RawClient> {
+    // Deno's WebSocket takes headers, which the types of the web do not know.
+    const options = { headers } as unknown as string[];
+    const client = new RawClient(
+      new WebSocket(url.replace(/^http/, "ws"), options),
+    );
     const opened = new Promise((resolve) => client.#socket.onopen = resolve);
     const refused = client.closed.then(({ code, reason }) => {
       throw new Error(`Cannot open ${url}: closed with ${code} ${reason}`);
@@ -62,8 +69,9 @@ export class RawClient implements AsyncDisposable {
     code: string,
     id: string,
     fields?: Record<string, unknown>,
+    headers?: Record<string, string>,
   ): Promise<RawClient> {
-    const client = await RawClient.open(url);
+    const client = await RawClient.open(url, headers);
     client.send("pair", pairData(code, id, fields));
     return client;
   }
