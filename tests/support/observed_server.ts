@@ -16,8 +16,8 @@ export interface ObservedServer extends TestServer {
   until(test: (events: readonly ServerEvent[]) => boolean): Promise<void>;
   /** Resolves when every socket that was opened is closed. */
   allClosed(): Promise<void>;
-  /** One number of its metrics, such as `socketpeer_pairs`. */
-  metric(series: string): Promise<number>;
+  /** The numbers of a metric with one label, by what this says; no zeros. */
+  counted(metric: string): Promise<Record<string, number>>;
 }
 
 /** Starts a server, which is closed when its scope is left. */
@@ -55,10 +55,14 @@ export function observedServer(
     peersUrl: `${server.url}/socketpeer/`,
     until,
     allClosed: () => until(() => count("open") === count("close")),
-    async metric(series) {
-      const line = (await metrics.text()).split("\n")
-        .find((line) => line.startsWith(`${series} `));
-      return Number(line?.slice(series.length) ?? NaN);
+    async counted(metric) {
+      const lines = (await metrics.text()).matchAll(
+        new RegExp(`^${metric}\\{\\w+="(.*)"\\} (.+)$`, "gm"),
+      );
+      return Object.fromEntries(
+        [...lines].map(([, label, count]) => [label, Number(count)] as const)
+          .filter(([, count]) => count !== 0),
+      );
     },
   };
 }
