@@ -1,5 +1,4 @@
 import { assert, assertEquals, assertFalse, assertMatch } from "@std/assert";
-import { deadline } from "@std/async";
 import { settingRows } from "../../src/server/flags.ts";
 import {
   HANDSHAKE,
@@ -7,128 +6,19 @@ import {
   RawConnection,
   RawPair,
 } from "../support/raw_client.ts";
-
-const ROOT = new URL("../../", import.meta.url);
-
-/** A machine under load takes its time to start a process. */
-const WAIT_MS = 30_000;
+import { type Outcome, ServerProcess } from "../support/server_process.ts";
 
 /** On a port of its own, with no word of what goes right. */
 const QUIET = ["--port=0", "--host=127.0.0.1", "--log-level=error"];
 /** The same, with an address for who operates it. */
 const PROBED = [...QUIET, "--metrics-port=0"];
 
-/** What came out of the command by its end. */
-interface Outcome {
-  readonly code: number;
-  readonly signal: Deno.Signal | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** `server.ts` in a process of its own, which is gone when its scope is left. */
-class Command implements AsyncDisposable {
-  readonly #child: Deno.ChildProcess;
-  #stdout = "";
-  #stderr = "";
-  #wake: () => void = () => {};
-  readonly #ended: Promise<Outcome>;
-
-  constructor(args: string[], variables: Record<string, string> = {}) {
-    const { PORT: _port, HOST: _host, ...env } = Deno.env.toObject();
-    this.#child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "server.ts", ...args],
-      cwd: ROOT,
-      clearEnv: true,
-      env: { ...env, NO_COLOR: "1", ...variables },
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
-    this.#ended = this.#watch();
-  }
-
-  /** Resolves with the address that it prints first, once it has. */
-  async address(): Promise<URL> {
-    return new URL(await this.#printed(/^[^\n]*(http:\S+)\n/));
-  }
-
-  /** Resolves with the address of its metrics, once it has printed it. */
-  async metrics(): Promise<URL> {
-    return new URL(await this.#printed(/^metrics .*(http:\S+)\n/m));
-  }
-
-  /** Resolves once its standard error has such words. */
-  async logged(words: RegExp): Promise<void> {
-    await this.#until(() => words.test(this.#stderr));
-  }
-
-  async #printed(pattern: RegExp): Promise<string> {
-    await this.#until(() => this.#stdout.includes("\n"));
-    await this.#until(() => pattern.test(this.#stdout));
-    return this.#stdout.match(pattern)![1];
-  }
-
-  async #until(test: () => boolean): Promise<void> {
-    const met = async () => {
-      while (!test()) {
-        await new Promise<void>((resolve) => this.#wake = resolve);
-      }
-    };
-    const failed = this.#ended.then(({ code, stderr }) => {
-      if (!test()) throw new Error(`It ended with ${code}: ${stderr}`);
-    });
-    await deadline(Promise.race([met(), failed]), WAIT_MS);
-    failed.catch(() => {});
-  }
-
-  /** Sends it a signal. */
-  kill(signal: Deno.Signal): void {
-    this.#child.kill(signal);
-  }
-
-  /** Resolves when it has ended. */
-  ended(): Promise<Outcome> {
-    return deadline(this.#ended, WAIT_MS);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    try {
-      this.#child.kill("SIGKILL");
-    } catch {
-      // It has ended.
-    }
-    await this.ended();
-  }
-
-  async #watch(): Promise<Outcome> {
-    const { stdout, stderr, status } = this.#child;
-    const reading = Promise.all([
-      this.#read(stdout, (text) => this.#stdout += text),
-      this.#read(stderr, (text) => this.#stderr += text),
-    ]);
-    const { code, signal } = await status;
-    await reading;
-    return { code, signal, stdout: this.#stdout, stderr: this.#stderr };
-  }
-
-  async #read(
-    stream: ReadableStream<Uint8Array<ArrayBuffer>>,
-    add: (text: string) => void,
-  ): Promise<void> {
-    for await (const text of stream.pipeThrough(new TextDecoderStream())) {
-      add(text);
-      this.#wake();
-    }
-  }
-}
-
 /** Runs the command to an end that it comes to by itself. */
 async function outcomeOf(
   args: string[],
   variables?: Record<string, string>,
 ): Promise<Outcome> {
-  await using command = new Command(args, variables);
+  await using command = new ServerProcess(args, variables);
   return await command.ended();
 }
 
@@ -157,7 +47,7 @@ function peersUrl(address: URL): string {
 }
 
 Deno.test("server.ts prints its address and serves the demo page and the library", async () => {
-  await using command = new Command(["--port", "0"]);
+  await using command = new ServerProcess(["--port", "0"]);
   const address = await command.address();
   assert(Number(address.port) > 0);
   // It listens on every address of this machine, and prints one that opens.
@@ -180,7 +70,12 @@ Deno.test("server.ts prints its address and serves the demo page and the library
 });
 
 Deno.test("server.ts serves nothing else", async () => {
-  await using command = new Command(["--port", "0", "--host", "127.0.0.1"]);
+  await using command = new ServerProcess([
+    "--port",
+    "0",
+    "--host",
+    "127.0.0.1",
+  ]);
   const address = await command.address();
   for (
     const path of [
@@ -206,7 +101,12 @@ Deno.test("server.ts serves nothing else", async () => {
 });
 
 Deno.test("server.ts pairs peers and relays their packets", async () => {
-  await using command = new Command(["--port", "0", "--host", "127.0.0.1"]);
+  await using command = new ServerProcess([
+    "--port",
+    "0",
+    "--host",
+    "127.0.0.1",
+  ]);
   const url = peersUrl(await command.address());
   await using pair = await RawPair.open(url, "code");
   await pair.check();
@@ -217,7 +117,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     name: `server.ts stops cleanly on ${signal}`,
     ignore: Deno.build.os === "windows",
     async fn() {
-      await using command = new Command(QUIET);
+      await using command = new ServerProcess(QUIET);
       const address = await command.address();
       command.kill(signal);
       const { code, stdout, stderr } = await command.ended();
@@ -231,7 +131,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     name: `server.ts stops cleanly on ${signal} while peers are connected`,
     ignore: Deno.build.os === "windows",
     async fn() {
-      await using command = new Command(QUIET);
+      await using command = new ServerProcess(QUIET);
       const address = await command.address();
       const url = peersUrl(address);
       await using pair = await RawPair.open(url, "code");
@@ -326,7 +226,7 @@ Deno.test("server.ts says in one line that its port for metrics is taken, and ex
 });
 
 Deno.test("server.ts shows metrics and probes on a port of their own, and not where peers are", async () => {
-  await using command = new Command(PROBED);
+  await using command = new ServerProcess(PROBED);
   const address = await command.address();
   const metrics = await command.metrics();
   await using pair = await RawPair.open(peersUrl(address), "code");
@@ -355,7 +255,7 @@ Deno.test({
   ignore: Deno.build.os === "windows",
   async fn() {
     const args = [...PROBED, "--log-level=info", "--drain-timeout=30000"];
-    await using command = new Command(args);
+    await using command = new ServerProcess(args);
     const port = Number((await command.address()).port);
     const metrics = await command.metrics();
     // It does not answer, so there is something to wait for.
@@ -379,7 +279,7 @@ Deno.test({
 Deno.test("server.ts logs what happens as JSON, and has no pair code or key in any log or metric", async () => {
   const code = "blue-sky";
   const args = ["--log-level=debug", "--log-format=json"];
-  await using command = new Command([
+  await using command = new ServerProcess([
     ...PROBED,
     ...args,
     "--control-rate=4/1",
@@ -426,14 +326,19 @@ Deno.test("server.ts logs what happens as JSON, and has no pair code or key in a
 });
 
 Deno.test("server.ts reads the variables PORT and HOST", async () => {
-  await using command = new Command([], { PORT: "0", HOST: "127.0.0.1" });
+  await using command = new ServerProcess([], { PORT: "0", HOST: "127.0.0.1" });
   const address = await command.address();
   assertEquals(address.hostname, "127.0.0.1");
   assertFalse(["", "3000"].includes(address.port));
 });
 
 Deno.test("server.ts prefers flags to variables", async () => {
-  await using command = new Command(["--port", "0", "--host", "127.0.0.1"], {
+  await using command = new ServerProcess([
+    "--port",
+    "0",
+    "--host",
+    "127.0.0.1",
+  ], {
     PORT: "not a port",
     HOST: "host.invalid",
   });
@@ -441,13 +346,13 @@ Deno.test("server.ts prefers flags to variables", async () => {
 });
 
 Deno.test("server.ts tells its page which path peers connect to", async () => {
-  await using command = new Command([...QUIET, '--path=/a"b&c']);
+  await using command = new ServerProcess([...QUIET, '--path=/a"b&c']);
   const { body } = await get(await command.address());
   assertMatch(body, / data-server="\.\/a&quot;b&amp;c"/);
 });
 
 Deno.test("server.ts lets peers connect to the path of its page", async () => {
-  await using command = new Command([...QUIET, "--path=/"]);
+  await using command = new ServerProcess([...QUIET, "--path=/"]);
   const address = await command.address();
   await using pair = await RawPair.open(address.href, "code");
   await pair.check();
@@ -455,7 +360,10 @@ Deno.test("server.ts lets peers connect to the path of its page", async () => {
 });
 
 Deno.test("server.ts takes empty variables for none", async () => {
-  await using command = new Command(["--port", "0"], { PORT: "", HOST: "" });
+  await using command = new ServerProcess(["--port", "0"], {
+    PORT: "",
+    HOST: "",
+  });
   assertEquals((await command.address()).hostname, "localhost");
 });
 
@@ -463,7 +371,7 @@ Deno.test({
   name: "server.ts prints an address of IPv6 that opens",
   ignore: !hasIPv6(),
   async fn() {
-    await using command = new Command(["--port", "0", "--host", "::1"]);
+    await using command = new ServerProcess(["--port", "0", "--host", "::1"]);
     const address = await command.address();
     assertEquals(address.hostname, "[::1]");
     const response = await fetch(address);
@@ -473,7 +381,7 @@ Deno.test({
 });
 
 Deno.test("server.ts lets in pages of allowed origins alone", async () => {
-  await using command = new Command([
+  await using command = new ServerProcess([
     "--port=0",
     "--host=127.0.0.1",
     "--allowed-origin=https://a.example",
@@ -492,7 +400,7 @@ Deno.test("server.ts lets in pages of allowed origins alone", async () => {
 });
 
 Deno.test("server.ts lets a peer go after --peer-timeout", async () => {
-  await using command = new Command([
+  await using command = new ServerProcess([
     "--port=0",
     "--host=127.0.0.1",
     "--peer-timeout=50",
@@ -504,7 +412,7 @@ Deno.test("server.ts lets a peer go after --peer-timeout", async () => {
 });
 
 Deno.test("server.ts writes nothing to the terminal whatever it is asked", async () => {
-  await using command = new Command(QUIET);
+  await using command = new ServerProcess(QUIET);
   const address = await command.address();
   for (
     const [request, wanted] of [
