@@ -13,6 +13,8 @@ export interface TcpProxy extends AsyncDisposable {
    * and keeps it so; later ones work.
    */
   strand(): void;
+  /** Passes on later connections to another port; those that are open stay. */
+  aim(port: number): void;
 }
 
 /** Listens on a port of its own, and passes on what comes to `port`. */
@@ -73,6 +75,9 @@ export function tcpProxy(port: number): TcpProxy {
     },
     strand() {
       for (const connection of connections) stranded.add(connection);
+    },
+    aim(other) {
+      port = other;
     },
     async [Symbol.asyncDispose]() {
       gate.resolve();
