@@ -52,7 +52,7 @@ export class Conversation {
   readonly #queue: SendQueue;
   readonly #path: Path;
   readonly #signaling: Signaling;
-  #upgrader: Upgrader | null = null;
+  #upgrader?: Upgrader;
   #partner: string | undefined;
   /** Where the other peer speaks version 1. */
   #legacy?: LegacyRelay;
@@ -69,7 +69,7 @@ export class Conversation {
   #lastError: SocketPeerError | undefined;
   #state: ConnectionState = "idle";
   #connectTimer?: Cancel;
-  #resumeTimer: Cancel | null = null;
+  #resumeTimer?: Cancel;
   #lingerTimer?: Cancel;
   /** What is left to do once it has ended. */
   #closePath = () => {};
@@ -183,7 +183,9 @@ export class Conversation {
         );
       }
       this.#enter("connecting");
-      if (!this.#ended) this.#signaling.dial();
+      if (this.#ended) return;
+      this.#signaling.dial();
+      this.#upgrader = this.#newUpgrader();
     } else if (this.#state === "reconnecting" && !this.#signaling.dialing) {
       this.#signaling.dial();
     }
@@ -219,6 +221,30 @@ export class Conversation {
     this.#closePath();
   }
 
+  #newUpgrader(): Upgrader | undefined {
+    const { webrtc, rtcConfig } = this.#options;
+    return webrtc && new Upgrader({
+      runtime: this.#runtime,
+      webrtc,
+      config: () => ({
+        iceServers: this.#iceServers as RtcConfiguration["iceServers"],
+        ...rtcConfig,
+      }),
+      // Both know both ids, so they agree.
+      polite: () => this.ticket.id < this.#partner!,
+      signal: (message) => this.#signaling.send(message),
+      attempt: () => this.#emit("upgrade_attempt"),
+      opened: (channel) => this.#path.setDirect(channel),
+      lost: (channel) => this.#path.dropDirect(channel),
+      failed: (error) => this.#report("upgrade_error", error),
+    });
+  }
+
+  #dropUpgrader(): void {
+    this.#upgrader?.close();
+    this.#upgrader = undefined;
+  }
+
   get #hello(): Hello {
     const { webrtc, socketFallback, maxMessageBytes } = this.#options;
     return {
@@ -239,7 +265,7 @@ export class Conversation {
         break;
       case "peer.lost":
         this.#upgrader?.signalingLost();
-        this.#path.setRelay(null);
+        this.#path.setRelay();
         break;
       case "rtc.connect":
       case "rtc.signal":
@@ -283,25 +309,10 @@ export class Conversation {
       return;
     }
     this.#queue.limitMessages(hello.maxMessageBytes);
-    const { webrtc, rtcConfig, socketFallback } = this.#options;
+    const { webrtc, socketFallback } = this.#options;
     const relayed = socketFallback && hello.relay;
-    if (webrtc && hello.webrtc) {
-      this.#upgrader ??= new Upgrader({
-        runtime: this.#runtime,
-        webrtc,
-        config: () => ({
-          iceServers: this.#iceServers as RtcConfiguration["iceServers"],
-          ...rtcConfig,
-        }),
-        // Both know both ids, so they agree.
-        polite: this.ticket.id < id,
-        signal: (message) => this.#signaling.send(message),
-        attempt: () => this.#emit("upgrade_attempt"),
-        opened: (channel) => this.#path.setDirect(channel),
-        lost: (channel) => this.#path.dropDirect(channel),
-        failed: (error) => this.#report("upgrade_error", error),
-      });
-    } else if (!relayed) {
+    if (!hello.webrtc) this.#dropUpgrader();
+    if (!this.#upgrader && !relayed) {
       this.#report(
         "connect_error",
         new SocketPeerError(
@@ -347,7 +358,7 @@ export class Conversation {
       return;
     }
     this.#resumeTimer?.();
-    this.#resumeTimer = null;
+    this.#resumeTimer = undefined;
     if (this.#lingering) return;
     this.#connectTimer?.();
     this.#enter("connected");
@@ -376,7 +387,7 @@ export class Conversation {
     else if (closeCode === ENDED_BY_SERVER) this.#end("server");
     else {
       this.#upgrader?.signalingLost();
-      this.#path.setRelay(null);
+      this.#path.setRelay();
       if (this.#ended) return;
       if (closeCode === undefined && !this.#begun) this.#reportTimeout();
       else this.#reportAttempt(closeCode, error, accepted);
@@ -468,9 +479,8 @@ export class Conversation {
     if (this.#ended) return;
     this.#connectTimer?.();
     this.#resumeTimer?.();
-    this.#resumeTimer = null;
-    this.#upgrader?.close();
-    this.#upgrader = null;
+    this.#resumeTimer = undefined;
+    this.#dropUpgrader();
     this.#partner = undefined;
     this.#signaling.leave();
     this.#enter("idle");

@@ -39,7 +39,7 @@ export interface LegacyRelayOptions {
  */
 export class LegacyRelay implements Transport {
   readonly #standIn: Session;
-  #handlers: TransportHandlers | null = null;
+  #handlers?: TransportHandlers;
 
   /** Takes what a server has paired with a peer of version 1. */
   constructor(options: LegacyRelayOptions) {
@@ -83,7 +83,7 @@ export class LegacyRelay implements Transport {
 
   /** Stops carrying packets. */
   close(): void {
-    this.#handlers = null;
+    this.#handlers = undefined;
   }
 
   #pump(): void {

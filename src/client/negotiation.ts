@@ -14,16 +14,16 @@ import type {
   DataChannelLike,
   PeerConnectionLike,
   RtcConfiguration,
-  WebRtc,
 } from "../runtime.ts";
 
 /** What a negotiation needs and reports. */
 export interface NegotiationOptions {
-  readonly webrtc: WebRtc;
+  /** One that was not used yet. */
+  readonly connection: PeerConnectionLike;
   /** The settings of the connection, as they are now. */
   config(): RtcConfiguration;
   /** Whether this side yields where two offers cross. */
-  readonly polite: boolean;
+  polite(): boolean;
   /** Whether it begins with an offer of the other side. */
   readonly answer: boolean;
   /** Marks the signals of this connection. */
@@ -58,10 +58,9 @@ export class Negotiation {
   constructor(options: NegotiationOptions) {
     this.#options = options;
     this.#awaitsOffer = options.answer;
-    const connection: PeerConnectionLike = new options.webrtc.RTCPeerConnection(
-      options.config(),
-    );
+    const { connection } = options;
     this.#connection = connection;
+    this.#configure();
     // Both sides make the same channel, so neither has to announce it. It
     // exists before any description does, so no message can come too early
     // (https://github.com/w3c/webrtc-pc/issues/1879).
@@ -89,9 +88,13 @@ export class Negotiation {
 
   /** Looks for a new network path under the connection. */
   restartIce(): void {
-    // The credentials of a TURN server may have been renewed.
-    this.#connection.setConfiguration?.(this.#options.config());
+    this.#configure();
     this.#connection.restartIce?.();
+  }
+
+  /** The server may have named others, or renewed their credentials. */
+  #configure(): void {
+    this.#connection.setConfiguration?.(this.#options.config());
   }
 
   /** Closes the connection; nothing is reported afterwards. */
@@ -128,7 +131,7 @@ export class Negotiation {
     const ready = !this.#makingOffer &&
       (connection.signalingState === "stable" || this.#settingRemoteAnswer);
     // The two offers have crossed, and the other side takes its own back.
-    if (isOffer && !ready && !this.#options.polite) return;
+    if (isOffer && !ready && !this.#options.polite()) return;
     this.#settingRemoteAnswer = description.type === "answer";
     await connection.setRemoteDescription(description);
     this.#settingRemoteAnswer = false;
@@ -161,7 +164,7 @@ export class Negotiation {
   #onOpen(): void {
     const most = this.#connection.sctp?.maxMessageSize ?? MAX_PACKET_BYTES;
     if (most < MAX_PACKET_BYTES) {
-      this.#fail(`it takes ${most} bytes of ${MAX_PACKET_BYTES}`);
+      this.#fail(`it takes ${most} bytes at most`);
     } else if (!this.#closed) {
       this.#options.open(this.#channel);
     }

@@ -49,8 +49,8 @@ export class Path {
   readonly #session: Session;
   readonly #runtime: Runtime;
   readonly #handlers: PathHandlers;
-  #relay: Transport | null = null;
-  #direct: DataChannel | null = null;
+  #relay?: Transport;
+  #direct?: DataChannel;
   /** The data channel is open but has gone silent. */
   #directSilent = false;
   /** When it last answered. */
@@ -58,10 +58,10 @@ export class Path {
   #kind: PathKind = null;
   #flushing = false;
   /** What the last packet to acknowledge came on. */
-  #ackVia: Transport | null = null;
+  #ackVia?: Transport;
   #closed = false;
-  #ackTimer: Cancel | null = null;
-  #watchTimer: Cancel | null = null;
+  #ackTimer?: Cancel;
+  #watchTimer?: Cancel;
 
   /** Carries nothing until a transport is given. */
   constructor(session: Session, runtime: Runtime, handlers: PathHandlers) {
@@ -76,7 +76,7 @@ export class Path {
   }
 
   /** The relay reaches the other peer, over a new transport; or not. */
-  setRelay(relay: Transport | null): void {
+  setRelay(relay?: Transport): void {
     this.#drop(this.#relay);
     this.#relay = relay;
     if (relay) this.#listen(relay);
@@ -99,7 +99,7 @@ export class Path {
   dropDirect(direct: DataChannel): void {
     if (this.#direct !== direct) return;
     this.#drop(direct);
-    this.#direct = null;
+    this.#direct = undefined;
     this.#choose();
   }
 
@@ -134,13 +134,13 @@ export class Path {
     this.#closed = true;
     this.#drop(this.#relay);
     this.#drop(this.#direct);
-    this.#relay = this.#direct = null;
+    this.#relay = this.#direct = undefined;
     this.#kind = null;
     this.#ackTimer?.();
     this.#watchTimer?.();
   }
 
-  get #current(): Transport | null {
+  get #current(): Transport | undefined {
     if (this.#direct && !(this.#directSilent && this.#relay)) {
       return this.#direct;
     }
@@ -156,7 +156,7 @@ export class Path {
         ),
       drain: () => this.#pump(),
       close: () => {
-        if (transport === this.#relay) this.setRelay(null);
+        if (transport === this.#relay) this.setRelay();
         else {
           this.dropDirect(transport as DataChannel);
           this.#handlers.directLost();
@@ -165,18 +165,18 @@ export class Path {
     });
   }
 
-  #drop(transport: Transport | null): void {
+  #drop(transport?: Transport): void {
     if (!transport) return;
     transport.close();
     this.#session.carrierLost(transport);
-    if (this.#ackVia === transport) this.#ackVia = null;
+    if (this.#ackVia === transport) this.#ackVia = undefined;
   }
 
   #choose(): void {
     const from = this.#kind;
     const transport = this.#current;
-    const to = transport &&
-      (transport === this.#direct ? "direct" : "relay");
+    const way = transport === this.#direct ? "direct" : "relay";
+    const to = transport ? way : null;
     this.#kind = to;
     if (to !== from) this.#handlers.changed(to, from);
     if (this.#closed) return;
@@ -200,7 +200,7 @@ export class Path {
   }
 
   /** Has the session take in what came on a transport. */
-  #take(taking: () => void, transport: Transport | null): void {
+  #take(taking: () => void, transport?: Transport): void {
     const session = this.#session;
     const before = session.bufferedBytes;
     try {
@@ -229,7 +229,7 @@ export class Path {
 
   #acknowledge(): void {
     this.#ackTimer?.();
-    this.#ackTimer = null;
+    this.#ackTimer = undefined;
     // A packet that left in the meantime carried it.
     if (this.#session.owesAck) this.#ackVia?.send(this.#session.ackPacket());
   }
@@ -261,7 +261,7 @@ export class Path {
         );}
     }
     this.#watchTimer = afterAwake(this.#runtime, delayMs, () => {
-      this.#watchTimer = null;
+      this.#watchTimer = undefined;
       this.#watch();
     });
   }
@@ -276,6 +276,6 @@ export class Path {
   #trustDirect(): void {
     this.#directSilent = false;
     this.#watchTimer?.();
-    this.#watchTimer = null;
+    this.#watchTimer = undefined;
   }
 }

@@ -174,8 +174,7 @@ export class SendQueue {
           this.#handlers.unreadable(
             new SocketPeerError(
               "MESSAGE_UNREADABLE",
-              `Cannot read a Blob of ${first.size} bytes: what was sent after ` +
-                `it follows without it`,
+              `Cannot read a Blob of ${first.size} bytes: it is left out`,
               { cause },
             ),
           );

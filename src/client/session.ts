@@ -78,7 +78,7 @@ export class Session {
 
   // Sending. A packet moves from #open to #queued to #inFlight, and is counted
   // in #queuedBytes until it is acknowledged.
-  #open: Uint8Array | null = null;
+  #open?: Uint8Array;
   #openBytes = PACKET_HEADER_BYTES;
   #openMessages = 0;
   #openFirst = 1;
@@ -100,7 +100,7 @@ export class Session {
   #heldBytes = 0;
   #paused = false;
   #delivering = false;
-  #assembly: Assembly | null = null;
+  #assembly?: Assembly;
   #bytesToAck = 0;
   #remoteEnded = false;
   #deaf = false;
@@ -315,7 +315,7 @@ export class Session {
   close(): void {
     this.#closed = true;
     this.#held.clear();
-    this.#assembly = null;
+    this.#assembly = undefined;
   }
 
   #windowTakes(bytes: number): boolean {
@@ -348,7 +348,7 @@ export class Session {
     let packet = this.#open!.subarray(0, this.#openBytes);
     // A large one is not worth copying, and a small one not worth its room.
     if (packet.length < MAX_PACKET_BYTES / 2) packet = packet.slice();
-    else this.#open = null;
+    else this.#open = undefined;
     writeUint48(packet, ACK_PACKET_BYTES, this.#openFirst);
     this.#queued.push({
       packet,
@@ -388,7 +388,7 @@ export class Session {
       this.#heldBytes > WINDOW_BYTES || first - this.#received > WINDOW_BYTES
     ) {
       throw new ProtocolError(
-        `Cannot hold frame ${first} after frame ${this.#received}: more than ` +
+        `Cannot hold frame ${first} after frame ${this.#received}: over ` +
           `${WINDOW_BYTES} bytes wait`,
       );
     }
@@ -456,15 +456,14 @@ export class Session {
       more === (length === bytes.length)
     ) {
       throw new ProtocolError(
-        `Cannot join a message of ${bytes.length} bytes of kind ` +
-          `${assembly.kind}: a ${more ? "" : "last "}frame of kind ${kind} ` +
-          `makes it ${length}`,
+        `Cannot join a frame of kind ${kind}, at ${length} of ` +
+          `${bytes.length} bytes, to one of kind ${assembly.kind}`,
       );
     }
     bytes.set(payload, assembly.length);
     assembly.length = length;
     if (more) return;
-    this.#assembly = null;
+    this.#assembly = undefined;
     this.#handlers.message(
       kind === FrameKind.BYTES ? bytes : decodeMessage(kind, bytes),
     );

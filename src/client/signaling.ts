@@ -53,7 +53,7 @@ const MISSED_INTERVALS = 2;
 /** Keeps one peer joined at the server. */
 export class Signaling {
   readonly #options: SignalingOptions;
-  #socket: WebSocketLike | null = null;
+  #socket?: WebSocketLike;
   /** Counts the dials: what an older one brings is dropped. */
   #dials = 0;
   #attempt = 0;
@@ -216,7 +216,7 @@ export class Signaling {
   /** Lets go of the socket, whose closing may take minutes on a dead path. */
   #drop(code?: number): void {
     const socket = this.#socket;
-    this.#socket = null;
+    this.#socket = undefined;
     this.#accepted = false;
     this.#dialing = false;
     this.#deadline?.();

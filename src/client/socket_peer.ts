@@ -50,10 +50,10 @@ export class SocketPeer extends Emitter<SocketPeerEvents> {
   readonly #runtime: Runtime;
   #conversation: Conversation;
   /** A closed conversation that lingers until its messages are delivered. */
-  #lingering: Conversation | null = null;
+  #lingering?: Conversation;
   #closed = false;
-  #readable: ReadableStream<Message> | null = null;
-  #writable: WritableStream<unknown> | null = null;
+  #readable?: ReadableStream<Message>;
+  #writable?: WritableStream<unknown>;
   #unwatchPage?: Cancel;
 
   /**
@@ -219,7 +219,7 @@ export class SocketPeer extends Emitter<SocketPeerEvents> {
   }
 
   #conversationEnded(conversation: Conversation, info: CloseInfo): void {
-    if (conversation === this.#lingering) this.#lingering = null;
+    if (conversation === this.#lingering) this.#lingering = undefined;
     if (conversation === this.#conversation && !this.#closed) {
       const { reason } = info;
       const another = reason === "remote" || reason === "replaced" ||
@@ -231,7 +231,7 @@ export class SocketPeer extends Emitter<SocketPeerEvents> {
       }
     }
     // The next conversation has streams of its own.
-    this.#readable = this.#writable = null;
+    this.#readable = this.#writable = undefined;
     this.#dispatch("close", info);
     // Unless a listener closed it, or `connect()` was not called again.
     if (!this.#closed) this.connect();

@@ -10,6 +10,7 @@ import type { ControlMessage } from "../protocol/control.ts";
 import type {
   Cancel,
   DataChannelLike,
+  PeerConnectionLike,
   RtcConfiguration,
   Runtime,
   WebRtc,
@@ -33,7 +34,7 @@ export interface UpgraderOptions {
   /** The settings of a connection, as they are now. */
   config(): RtcConfiguration;
   /** Whether this side yields where two offers cross. */
-  readonly polite: boolean;
+  polite(): boolean;
   /** Takes a message to the other peer. */
   signal(message: ControlMessage): void;
   /** An attempt begins. */
@@ -49,10 +50,15 @@ export interface UpgraderOptions {
 /** Opens data channels for one conversation. */
 export class Upgrader {
   readonly #options: UpgraderOptions;
-  #negotiation: Negotiation | null = null;
+  /**
+   * For the first attempt. A page that has none takes as long to make one as
+   * for half of the rest, so it is made while the server is dialed.
+   */
+  #spare?: PeerConnectionLike;
+  #negotiation?: Negotiation;
   #generation = 0;
   #attempts = 0;
-  #channel: DataChannel | null = null;
+  #channel?: DataChannel;
   #signalingReady = false;
   #initiator = false;
   #closed = false;
@@ -62,6 +68,11 @@ export class Upgrader {
   /** Waits for {@linkcode Upgrader.signalingReady}. */
   constructor(options: UpgraderOptions) {
     this.#options = options;
+    try {
+      this.#spare = this.#connect();
+    } catch {
+      // The first attempt will say why.
+    }
   }
 
   /**
@@ -83,13 +94,15 @@ export class Upgrader {
   }
 
   /** Takes a message of the other peer. */
-  receive(message: ControlMessage): void {
+  receive(
+    message: Extract<ControlMessage, { type: "rtc.connect" | "rtc.signal" }>,
+  ): void {
     if (this.#closed) return;
     if (message.type === "rtc.connect") {
       // The other peer lost a connection that this side may think is open.
       const stale = message.data.generation < this.#generation;
       if (this.#initiator && !stale) this.#start(this.#generation + 1);
-    } else if (message.type === "rtc.signal") {
+    } else {
       const { generation, description } = message.data;
       if (generation < this.#generation) return;
       if (generation > this.#generation) {
@@ -113,6 +126,12 @@ export class Upgrader {
     this.#closed = true;
     this.#discard();
     this.#retry?.();
+    this.#spare?.close();
+  }
+
+  #connect(): PeerConnectionLike {
+    const { webrtc, config } = this.#options;
+    return new webrtc.RTCPeerConnection(config());
   }
 
   /** Makes the initiator offer, whichever side notices that it should. */
@@ -138,8 +157,11 @@ export class Upgrader {
         this.#fail(`no data channel opened within ${UPGRADE_TIMEOUT_MS} ms`),
     );
     try {
+      const connection = this.#spare ?? this.#connect();
+      this.#spare = undefined;
       this.#negotiation = new Negotiation({
         ...this.#options,
+        connection,
         answer,
         generation,
         signal: (data) => this.#options.signal({ type: "rtc.signal", data }),
@@ -206,10 +228,10 @@ export class Upgrader {
   #discard(): void {
     this.#deadline?.();
     const channel = this.#channel;
-    this.#channel = null;
+    this.#channel = undefined;
     channel?.close();
     this.#negotiation?.close();
-    this.#negotiation = null;
+    this.#negotiation = undefined;
     if (channel) this.#options.lost(channel);
   }
 }

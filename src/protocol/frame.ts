@@ -116,8 +116,8 @@ export function readFrame(packet: Uint8Array, offset: number): Frame {
   // Out of range reads are undefined and make `end` NaN: not `<=`.
   if (!(end <= packet.length) || kind > FrameKind.END) {
     throw new ProtocolError(
-      `Cannot read the frame at byte ${offset} of ${packet.length}: it is ` +
-        `cut short, or its kind ${kind} is unknown`,
+      `Cannot read the frame at byte ${offset} of ${packet.length}: cut ` +
+        `short, or of kind ${kind}`,
     );
   }
   return {

@@ -32,7 +32,7 @@ export class DataChannel implements Transport {
 
   readonly #channel: DataChannelLike;
   #ready: (() => void) | null;
-  #handlers: TransportHandlers | null = null;
+  #handlers?: TransportHandlers;
 
   /** Takes a channel that is open, and calls `ready` once when it is so. */
   constructor(channel: DataChannelLike, ready: () => void) {
@@ -99,7 +99,7 @@ export class DataChannel implements Transport {
   }
 
   #detach(): void {
-    this.#handlers = null;
+    this.#handlers = undefined;
     this.#ready = null;
     this.onpong = null;
   }

@@ -16,7 +16,7 @@ export class WebSocketRelay implements Transport {
   /** Sends a packet, if the socket is open. */
   readonly send: (packet: Uint8Array) => void;
 
-  #handlers: TransportHandlers | null = null;
+  #handlers?: TransportHandlers;
 
   /** Takes what sends a packet on the WebSocket, if that is open. */
   constructor(send: (packet: Uint8Array) => void) {
@@ -35,6 +35,6 @@ export class WebSocketRelay implements Transport {
 
   /** Stops carrying packets. */
   close(): void {
-    this.#handlers = null;
+    this.#handlers = undefined;
   }
 }

@@ -717,9 +717,15 @@ Deno.test("SocketPeer gives WebRTC the servers that the server names, at first a
   const wrtc = {
     RTCPeerConnection: class {
       constructor(config: { iceServers?: unknown }) {
+        this.setConfiguration(config);
+      }
+      setConfiguration(config: { iceServers?: unknown }) {
         configs.push(config);
+      }
+      createDataChannel() {
         throw new Error("none here");
       }
+      close() {}
     },
   };
   const own = [{ urls: "stun:own" }];
@@ -741,12 +747,40 @@ Deno.test("SocketPeer gives WebRTC the servers that the server names, at first a
     inject("ice.servers", { iceServers: [{ urls: "turn:two" }] });
     await world.clock.pass(SECOND);
     const seen = configs.splice(0).map(({ iceServers }) => iceServers);
-    assert(seen.length >= 2);
-    const [first, last] = [seen[0], seen.at(-1)];
+    // One is made before there is a server, and told its word when it is used.
+    assert(seen.length >= 3);
+    const [early, first, last] = [seen[0], seen[1], seen.at(-1)];
+    assertEquals(early, rtcConfig && own);
     assertEquals(first, rtcConfig ? own : [{ urls: "turn:one" }]);
     assertEquals(last, rtcConfig ? own : [{ urls: "turn:two" }]);
     peer.destroy();
   }
+});
+
+Deno.test("SocketPeer closes the connection that it has made early, where it is not needed", async () => {
+  const open = new Set<object>();
+  const wrtc = {
+    RTCPeerConnection: class {
+      constructor() {
+        open.add(this);
+      }
+      close() {
+        open.delete(this);
+      }
+    },
+  };
+  const world = new Simulation();
+  const peer = world.peer({ wrtc });
+  await world.clock.pass(SECOND);
+  assertEquals(open.size, 1);
+  world.peer({ wrtc: undefined, ...RELAY });
+  await world.clock.pass(SECOND);
+  assertEquals([peer.path, open.size], ["relay", 0]);
+  const alone = world.peer({ wrtc, pairCode: "another" });
+  await world.clock.pass(SECOND);
+  assertEquals(open.size, 1);
+  alone.destroy();
+  assertEquals(open.size, 0);
 });
 
 Deno.test("SocketPeer tells the server that it is upgraded", async () => {

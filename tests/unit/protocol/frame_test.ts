@@ -152,7 +152,7 @@ Deno.test("readFrame() rejects every unknown kind", () => {
       assertThrows(
         () => framesOf(packetOf([type, 0, 0])),
         ProtocolError,
-        `kind ${kind} `,
+        `kind ${kind}`,
       );
     }
   }
