@@ -31,79 +31,54 @@ export async function pinLoad(pinned: boolean): Promise<void> {
   }).output();
 }
 
-/** CPU time of the machine so far, in seconds. */
-interface Ticks {
-  readonly busy: number;
-  readonly steal: number;
-  readonly own: number;
-}
-
 /** What else there was on the machine while something ran. */
 export interface Disturbance {
-  /** How many processes wanted a core, over the last minute. */
-  readonly load: number;
-  /** Cores taken by other machines, on average; missing where unknown. */
-  readonly stolenCores?: number;
-  /** Cores taken by other processes, on average; missing where unknown. */
+  /** Cores in use before it began and after it ended; missing where unknown. */
   readonly otherCores?: number;
+  /** Cores taken by other machines meanwhile, on average. */
+  readonly stolenCores?: number;
 }
 
-/** Watches what else goes on, until it is asked. */
-export function watchMachine(): () => Disturbance {
+/** How long the machine is looked at while nothing of ours runs. */
+const LOOK_MS = 1000;
+
+/**
+ * Looks at the machine before something runs, and returns what looks at it
+ * again afterwards. What runs meanwhile can't be told from what it has started
+ * itself: the time of a browser's processes is in no one's account who is
+ * still there to be asked.
+ */
+export async function watchMachine(): Promise<() => Promise<Disturbance>> {
+  const usedBefore = await usedCores();
   const before = readTicks();
   const start = performance.now();
-  return () => {
-    const [load] = Deno.loadavg();
+  return async () => {
     const after = readTicks();
-    if (!before || !after) return { load };
     const seconds = (performance.now() - start) / 1000;
-    const busy = after.busy - before.busy - (after.own - before.own);
+    const usedAfter = await usedCores();
+    if (!before || !after) return {};
     return {
-      load,
+      otherCores: Math.max(usedBefore ?? 0, usedAfter ?? 0),
       stolenCores: (after.steal - before.steal) / seconds,
-      otherCores: Math.max(0, busy) / seconds,
     };
   };
 }
 
-/** Linux alone tells it. */
-function readTicks(): Ticks | undefined {
+async function usedCores(): Promise<number | undefined> {
+  const before = readTicks();
+  await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  const after = readTicks();
+  return before && after && (after.busy - before.busy) / (LOOK_MS / 1000);
+}
+
+/** CPU time of the machine so far, in seconds; Linux alone tells it. */
+function readTicks(): { busy: number; steal: number } | undefined {
   try {
     const [cpu] = Deno.readTextFileSync("/proc/stat").split("\n");
     const [user, nice, system, , , irq, softirq, steal] = cpu
       .split(/\s+/).slice(1).map((ticks) => Number(ticks) / TICKS_PER_SECOND);
-    const busy = user + nice + system + irq + softirq;
-    return { busy, steal, own: ownSeconds() };
+    return { busy: user + nice + system + irq + softirq, steal };
   } catch {
     return undefined;
   }
-}
-
-/** What this process and all that it has started have used. */
-function ownSeconds(): number {
-  const parents = new Map<number, number>();
-  const seconds = new Map<number, number>();
-  for (const { name } of Deno.readDirSync("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
-    try {
-      const stat = Deno.readTextFileSync(`/proc/${name}/stat`);
-      // The name before it may have spaces and parentheses.
-      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-      const ticks = fields.slice(11, 15).map(Number);
-      parents.set(Number(name), Number(fields[1]));
-      seconds.set(
-        Number(name),
-        ticks.reduce((sum, each) => sum + each) / TICKS_PER_SECOND,
-      );
-    } catch {
-      // It has ended.
-    }
-  }
-  let own = 0;
-  for (const [pid, used] of seconds) {
-    let ancestor: number | undefined = pid;
-    while (ancestor && ancestor !== Deno.pid) ancestor = parents.get(ancestor);
-    if (ancestor) own += used;
-  }
-  return own;
 }

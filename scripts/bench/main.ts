@@ -97,7 +97,7 @@ const missing = size === "tiny" ? undefined : await installPackages();
 if (missing) console.log(`Without the libraries of others: ${missing}`);
 
 const works: Work[] = [];
-const stopWatching = watchMachine();
+const stopWatching = await watchMachine();
 const start = performance.now();
 for (const name of names) {
   await pinLoad(name === "relay");
@@ -117,7 +117,7 @@ const results: Results = {
   seconds: Math.round((performance.now() - start) / 1000),
   deno: Deno.version.deno,
   cores: navigator.hardwareConcurrency,
-  disturbance: stopWatching(),
+  disturbance: await stopWatching(),
   works,
 };
 

@@ -48,7 +48,7 @@ export const PLANS = {
     userMessages: 20_000,
     bulkBytes: 16 * MiB,
     roundTrips: 1000,
-    starts: 9,
+    starts: 15,
     heapBytes: 1024 * MiB,
     warmMessages: 5000,
     smallMs: 800,

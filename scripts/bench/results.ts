@@ -35,7 +35,7 @@ export function describeRun(
   { size, seconds, cores, disturbance }: Results,
   last: Results | undefined,
 ): string {
-  const { load, stolenCores, otherCores } = disturbance;
+  const { stolenCores, otherCores } = disturbance;
   const cored = (count: number | undefined) =>
     count === undefined ? "unknown" : `${count.toFixed(2)} cores`;
   const pinned = canPin
@@ -43,8 +43,8 @@ export function describeRun(
     : "servers and load share all cores, as there is no taskset";
   return [
     `${seconds} s (${size}), ${cores} cores, ${pinned}`,
-    `load average ${load.toFixed(2)}, stolen ${cored(stolenCores)}, ` +
-    `other processes ${cored(otherCores)}`,
+    `before and after, others used ${cored(otherCores)}; meanwhile other ` +
+    `machines took ${cored(stolenCores)}`,
     ...(otherCores ?? 0) + (stolenCores ?? 0) > 0.1
       ? ["The machine had other work: figures are unsure, ratios less so"]
       : [],

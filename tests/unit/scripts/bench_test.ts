@@ -85,7 +85,7 @@ Deno.test("chartOf() draws a bar for each contender", () => {
     seconds: 1,
     deno: "2.9.6",
     cores: 2,
-    disturbance: { load: 0 },
+    disturbance: {},
     works: [work({ name: "bundle" })],
   });
   assertEquals(svg.match(/<rect/g)?.length, 3);
