@@ -9,7 +9,11 @@ import { type Member, PairRegistry } from "../../src/server/pair_registry.ts";
 
 /** A registry on which no time passes. */
 export function newRegistry(): PairRegistry {
-  return new PairRegistry({ peerTimeoutMs: 60_000, after: () => () => {} });
+  return new PairRegistry({
+    peerTimeoutMs: 60_000,
+    now: () => 0,
+    after: () => () => {},
+  });
 }
 
 /** Both peers of so many pairs, each pair with a code of its own. */

@@ -42,6 +42,21 @@ interface Seat {
   member: Member | null;
 }
 
+/** How a conversation ended, for a peer that may not know. */
+interface Ending {
+  readonly code: number;
+  readonly reason: string;
+  /** Until when it is remembered. */
+  readonly until: number;
+}
+
+/** Long enough for one that has lost its socket to be back. */
+const REMEMBER_MS = 120_000;
+/** What is remembered at most: a few megabytes. */
+const MAX_REMEMBERED = 10_000;
+
+const LEFT = "the other peer has left";
+
 interface Slot {
   readonly code: string;
   /** In the order of arrival: the second is the initiator. */
@@ -59,6 +74,8 @@ interface Slot {
 export interface PairRegistryOptions {
   /** How long a peer may wait alone, in milliseconds; 0 for ever. */
   readonly peerTimeoutMs: number;
+  /** Milliseconds of a clock that never runs backwards. */
+  now(): number;
   /** Calls back once, later. */
   after(delayMs: number, callback: () => void): Cancel;
 }
@@ -79,6 +96,12 @@ export class PairRegistry {
   readonly #slots = new Map<string, Slot>();
   /** Slots by how many of their peers are here: none, one, both. */
   readonly #counts = [0, 0, 0];
+  /**
+   * What peers are told that come back to a conversation that is over: they
+   * were away, or the close frame was lost with a connection that broke. By
+   * `id` and code, in the order in which they ended.
+   */
+  readonly #endings = new Map<string, Ending>();
 
   /** Creates an empty registry. */
   constructor(options: PairRegistryOptions) {
@@ -104,6 +127,11 @@ export class PairRegistry {
   join(member: Member): void {
     const { code, id, key, partner, leaves } = member.request;
     if (leaves) this.#giveUp(code, leaves);
+    const ending = id && this.#endings.get(placeKey(id, code));
+    if (ending && ending.until > this.#options.now()) {
+      member.dismiss(ending.code, ending.reason);
+      return;
+    }
     let slot = this.#slots.get(code);
     const seat = id === undefined
       ? undefined
@@ -152,7 +180,7 @@ export class PairRegistry {
       other.member.lost();
     } else if (forGood || !conversation || isLegacy(seat)) {
       this.#remove(slot);
-      dismissLeft(other?.member);
+      if (other) this.#end(slot, other, PEER_LEFT, LEFT);
     } else if (other?.member) {
       this.#count(slot);
       other.member.lost();
@@ -175,8 +203,9 @@ export class PairRegistry {
     const slot = this.#slots.get(code);
     if (!slot) return false;
     this.#remove(slot);
-    for (const { member } of slot.seats) {
-      member?.dismiss(ENDED_BY_SERVER, "the server has ended the conversation");
+    const reason = "the server has ended the conversation";
+    for (const seat of slot.seats) {
+      this.#end(slot, seat, ENDED_BY_SERVER, reason);
     }
     return true;
   }
@@ -187,6 +216,7 @@ export class PairRegistry {
    * first that the other is lost.
    */
   drain(dismiss: (members: readonly Member[]) => void): void {
+    this.#endings.clear();
     for (const slot of [...this.#slots.values()]) {
       this.#remove(slot);
       const here = slot.seats.flatMap(({ member }) => member ?? []);
@@ -207,11 +237,28 @@ export class PairRegistry {
     const others = slot.seats.filter((other) => other !== seat);
     if (others.some(isLegacy)) {
       // It waits for the next one, as always when its partner is gone.
-      dismissLeft(seat.member);
+      seat.member?.dismiss(PEER_LEFT, LEFT);
       return;
     }
     this.#remove(slot);
-    for (const { member } of slot.seats) dismissLeft(member);
+    for (const seat of slot.seats) this.#end(slot, seat, PEER_LEFT, LEFT);
+  }
+
+  /** The conversation of a place is over; its peer is told, now or later. */
+  #end(slot: Slot, seat: Seat, code: number, reason: string): void {
+    const { id, member } = seat;
+    // Who asks for no place meanwhile does not come back.
+    if (id !== undefined && slot.resumeTimeoutMs > 0) {
+      const now = this.#options.now();
+      for (const [key, { until }] of this.#endings) {
+        const kept = until > now && this.#endings.size < MAX_REMEMBERED;
+        if (kept) break;
+        this.#endings.delete(key);
+      }
+      const ending = { code, reason, until: now + REMEMBER_MS };
+      this.#endings.set(placeKey(id, slot.code), ending);
+    }
+    member?.dismiss(code, reason);
   }
 
   /** The slot that has a place for a peer that has none yet. */
@@ -306,12 +353,13 @@ export class PairRegistry {
   }
 }
 
-function isLegacy({ id }: Seat): boolean {
-  return id === undefined;
+/** Names a peer's place: nobody keeps two peers from choosing one `id`. */
+function placeKey(id: string, code: string): string {
+  return JSON.stringify([id, code]);
 }
 
-function dismissLeft(member: Member | null | undefined): void {
-  member?.dismiss(PEER_LEFT, "the other peer has left");
+function isLegacy({ id }: Seat): boolean {
+  return id === undefined;
 }
 
 function dismissBusy(member: Member): void {

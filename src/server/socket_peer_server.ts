@@ -162,7 +162,11 @@ export class SocketPeerServer {
       after,
     });
     const { peerTimeout } = this.#options;
-    this.#registry = new PairRegistry({ peerTimeoutMs: peerTimeout, after });
+    this.#registry = new PairRegistry({
+      peerTimeoutMs: peerTimeout,
+      now,
+      after,
+    });
     this.#shared = {
       registry: this.#registry,
       addresses: this.#addresses,

@@ -45,7 +45,11 @@ export class SimulatedServer implements Dialed {
     // Those of a server that was told nothing: no honest client meets a limit.
     const settings = resolveServerOptions({});
     this.#options ??= {
-      registry: new PairRegistry({ peerTimeoutMs: this.#peerTimeoutMs, after }),
+      registry: new PairRegistry({
+        peerTimeoutMs: this.#peerTimeoutMs,
+        now,
+        after,
+      }),
       addresses: new Addresses(settings, now),
       settings,
       iceServers: { renewMs: 0, get: () => Promise.resolve([]) },

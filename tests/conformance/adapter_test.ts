@@ -241,7 +241,7 @@ function adapterSuite(
     assertEquals(await pair.a.closeCode(), 4007);
     assertEquals((await adapter.event("close")).code, 4007);
 
-    await using next = await RawPair.open(adapter.url, "code");
+    await using next = await RawPair.open(adapter.url, "another code");
     await next.b.close(3999);
     await next.a.control("peer.lost");
     const { code, openMs } = await adapter.event("close");

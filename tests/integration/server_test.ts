@@ -328,8 +328,10 @@ Deno.test("SocketPeerServer ends the other peer's conversation when one leaves",
   await pair.a.close(4000);
   assertEquals(await pair.b.closeCode(), 4007);
   // Both places are free.
-  await using next = await RawPair.open(peersUrl(server), "code");
-  await next.check();
+  await using c = await RawClient.pair(peersUrl(server), "code", "c");
+  await c.control("peer.waiting");
+  await using d = await RawClient.pair(peersUrl(server), "code", "d");
+  await d.control("peer.found");
 });
 
 Deno.test("SocketPeerServer brings a pair together again after a restart", async () => {
@@ -392,6 +394,24 @@ Deno.test("SocketPeerServer.leave() ends a conversation at both ends", async () 
   assertEquals(await pair.b.closeCode(), 4008);
   assertFalse(server.peerServer.leave("code"));
   await other.check();
+});
+
+Deno.test("SocketPeerServer tells one whose connection broke that its conversation is over", async () => {
+  await using server = startServer();
+  const url = peersUrl(server);
+  for (const [code, end] of [["left", 4007], ["ended", 4008]] as const) {
+    await using pair = await RawPair.open(url, code);
+    const { a, b } = pair;
+    // No close frame, as when the network goes.
+    await b.close(3000);
+    await a.control("peer.lost");
+    if (code === "left") await a.close();
+    else assert(server.peerServer.leave(code));
+    await a.closed;
+    await using back = await RawClient.pair(url, code, "b", { partner: "a" });
+    assertEquals(await back.closeCode(), end);
+    assertFalse(server.peerServer.leave(code));
+  }
 });
 
 Deno.test("SocketPeerServer.leave() lets a peer go that waits", async () => {

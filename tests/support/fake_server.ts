@@ -119,6 +119,7 @@ export class FakeServer {
     const { now, after } = this.clock;
     this.registry = new PairRegistry({
       peerTimeoutMs: settings.peerTimeout,
+      now,
       after,
     });
     this.addresses = new Addresses(settings, now);

@@ -100,7 +100,7 @@ interface Pairs {
 
 function setUp(peerTimeoutMs = PEER_TIMEOUT_MS): Pairs {
   const clock = new VirtualClock();
-  const registry = new PairRegistry({ peerTimeoutMs, after: clock.after });
+  const registry = new PairRegistry({ peerTimeoutMs, ...clock });
   const join = (id: string, fields?: Partial<PairRequest>) =>
     new TestMember(registry, id, fields).join();
   return { clock, registry, join };
@@ -604,6 +604,53 @@ Deno.test("PairRegistry.end() says that there was nothing to end", () => {
   b.told();
   assertFalse(pairs.registry.end("code"));
   assertNothingLeft({ join, ...pairs });
+});
+
+Deno.test("PairRegistry.join() tells one that comes back that the other has left meanwhile", () => {
+  const pairs = setUpPair();
+  const { a, b, clock, join, registry } = pairs;
+  b.break();
+  a.leave();
+  assertNothingLeft(pairs);
+  clock.advance(119_999);
+  assertEquals(join("b", { partner: "a" }).told(), ["dismissed 4007"]);
+  // Its next conversation is another.
+  assertEquals(join("c").told(), ["waiting"]);
+  // Nor is a peer of the same name that has another code.
+  assertEquals(join("b", { code: "another" }).told(), ["waiting"]);
+  clock.advance(1);
+  registry.end("code");
+  clock.advance(120_000);
+  // By now it has given up, or has forgotten that it was told.
+  assertEquals(join("b").told(), ["waiting"]);
+});
+
+Deno.test("PairRegistry.join() tells one that comes back what its close frame may have failed to", () => {
+  const { registry, join } = setUpPair();
+  registry.end("code");
+  for (const id of ["a", "b"]) {
+    const partner = id === "a" ? "b" : "a";
+    assertEquals(join(id, { partner }).told(), ["dismissed 4008"]);
+  }
+  assertEquals(registry.size, 0);
+});
+
+Deno.test("PairRegistry.join() remembers nothing of one that asked for no place meanwhile", () => {
+  const { registry, join } = setUpPair({ resumeTimeout: 0 });
+  registry.end("code");
+  assertEquals(join("a").told(), ["waiting"]);
+});
+
+Deno.test("PairRegistry remembers the last 10,000 endings at most", () => {
+  const { registry, join } = setUp();
+  for (let index = 0; index < 5001; index++) {
+    join(`a ${index}`, { code: `code ${index}` });
+    join(`b ${index}`, { code: `code ${index}` });
+    registry.end(`code ${index}`);
+  }
+  assertEquals(join("a 0", { code: "code 0" }).told(), ["waiting"]);
+  const last = join("b 5000", { code: "code 5000" });
+  assertEquals(last.told(), ["dismissed 4008"]);
 });
 
 Deno.test("PairRegistry.clear() forgets all pairs and stops all timers", () => {
