@@ -6,7 +6,8 @@
  *     deno task bench --quick     less of it, in under a minute
  *     deno task bench:relay       the server; also bench:channel, two pages, and
  *                                 bench:session, the parts
- *     deno task bench --sweep     how costs grow with pairs, sizes and queues
+ *     deno task bench --sweep     how costs grow with pairs, sizes and queues,
+ *                                 which is part of everything, alone
  *     deno task bench --keep      keeps the result, and draws the chart of it
  *
  * @module
@@ -30,7 +31,7 @@ import {
   type Results,
 } from "./results.ts";
 import { measureParts } from "./session.ts";
-import { formatCurves, sweep } from "./sweep.ts";
+import { type Curve, formatCurves, sweep } from "./sweep.ts";
 import { formatTable, missed } from "./table.ts";
 
 type Step = (plan: Plan) => Promise<Work[]>;
@@ -86,9 +87,16 @@ const unasked = Object.keys(SUITES)
   .filter((name) => size === "full" || name !== "session");
 const names = (positionals.length > 0 ? positionals : unasked) as SuiteName[];
 
-if (values.sweep) {
+/** How costs grow, beside what they are. */
+async function measureCurves(): Promise<Curve[]> {
   await pinLoad(true);
-  console.log(formatCurves(await sweep()));
+  const curves = await sweep();
+  console.log(`${formatCurves(curves)}\n`);
+  return curves;
+}
+
+if (values.sweep) {
+  await measureCurves();
   Deno.exit();
 }
 
@@ -111,6 +119,9 @@ for (const name of names) {
     console.error(`${step.name}: done after ${seconds} s`);
   }
 }
+const curves = size === "full" && positionals.length === 0
+  ? await measureCurves()
+  : [];
 const results: Results = {
   when: new Date().toISOString(),
   size,
@@ -119,6 +130,7 @@ const results: Results = {
   cores: navigator.hardwareConcurrency,
   disturbance: await stopWatching(),
   works,
+  curves,
 };
 
 const last = await lastResults();

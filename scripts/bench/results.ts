@@ -6,6 +6,7 @@
 
 import type { Work } from "./contest.ts";
 import { canPin, type Disturbance } from "./machine.ts";
+import type { Curve } from "./sweep.ts";
 
 const FILE = new URL("results.json", import.meta.url);
 
@@ -19,6 +20,8 @@ export interface Results {
   readonly cores: number;
   readonly disturbance: Disturbance;
   readonly works: readonly Work[];
+  /** How costs grow; missing in a part of a run. */
+  readonly curves?: readonly Curve[];
 }
 
 /** The last kept result, if there is one. */
