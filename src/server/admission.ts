@@ -65,6 +65,14 @@ export interface Gate {
   ): ServerSocketHandlers;
 }
 
+/**
+ * Whether a request's address says that its client answers heartbeats, as all
+ * but those of version 1 do: then nobody has to send pings of WebSocket's own.
+ */
+export function answersHeartbeats(address: string): boolean {
+  return /[?&]v=2(?:&|$)/.test(address);
+}
+
 /** The version of the WebSocket protocol that there is: RFC 6455. */
 const WEBSOCKET_VERSION = "13";
 /** 16 bytes in base64. */

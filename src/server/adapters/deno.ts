@@ -4,7 +4,12 @@
  * @module
  */
 
-import { type Gate, type Refusal, refusal } from "../admission.ts";
+import {
+  answersHeartbeats,
+  type Gate,
+  type Refusal,
+  refusal,
+} from "../admission.ts";
 import type {
   Bytes,
   ServerSocket,
@@ -32,13 +37,6 @@ export interface ConnectionInfo {
  * WebSocket answers these pings by itself. In seconds, as Deno counts.
  */
 const IDLE_TIMEOUT = 120;
-/**
- * What clients say that do answer heartbeats. For each message of the others
- * Deno sets a timer anew, and each of their sockets holds one: that is a tenth
- * of what a packet costs, and 4 KiB.
- */
-const ANSWERS_HEARTBEATS = /[?&]v=2(?:&|$)/;
-
 /** Whether this is Deno. */
 export function isDeno(): boolean {
   return "Deno" in globalThis;
@@ -118,7 +116,9 @@ function upgrade(
   address: string | undefined,
   gate: Gate,
 ): Response {
-  const idleTimeout = ANSWERS_HEARTBEATS.test(request.url) ? 0 : IDLE_TIMEOUT;
+  // Deno sets a timer anew for each message of one that it pings, and each of
+  // their sockets holds one: a tenth of what a packet costs, and 4 KiB.
+  const idleTimeout = answersHeartbeats(request.url) ? 0 : IDLE_TIMEOUT;
   const { socket, response } = Deno.upgradeWebSocket(request, { idleTimeout });
   socket.binaryType = "arraybuffer";
   new DenoSocket(socket, address, gate);

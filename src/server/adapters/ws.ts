@@ -10,10 +10,12 @@ import { WINDOW_BYTES } from "../../protocol/limits.ts";
 import { after } from "../../runtime.ts";
 import {
   type AdmissionRequest,
+  answersHeartbeats,
   type Gate,
   type Refusal,
   refusal,
 } from "../admission.ts";
+import type { Bytes, ServerSocket } from "../server_socket.ts";
 
 /** The part of Node's EventEmitter that is used here. */
 export interface EventSource {
@@ -86,6 +88,7 @@ interface OutgoingResponse {
 }
 
 const OPEN = 1;
+const AS_BINARY = { binary: true };
 /** How long a client has to answer a close, before it is cut off. */
 const CLOSE_TIMEOUT_MS = 5000;
 /**
@@ -131,15 +134,14 @@ export function attach(
       return;
     }
     const { address } = admission;
-    let opened = false;
-    socket.on("close", () => {
-      if (!opened) gate.release(address);
-    });
+    const left = () => gate.release(address);
+    socket.on("close", left);
     try {
       const server = await wsServer;
       server.handleUpgrade(request, socket, head, (client: WsClient) => {
-        opened = true;
-        open(client, address, gate);
+        // It would keep the request for as long as the connection lasts.
+        socket.off("close", left);
+        open(client, request.url, address, gate);
         server.emit("connection", client, request);
       });
     } catch {
@@ -177,7 +179,7 @@ export function take(wsServer: WsServer, gate: Gate): () => void {
   const connection = (client: WsClient, request: IncomingRequest) => {
     const admission = gate.admit(describe(request, gate.path));
     if (admission.accepted) {
-      open(client, admission.address, gate);
+      open(client, request.url, admission.address, gate);
       return;
     }
     const { status, reason, message } = admission;
@@ -191,31 +193,65 @@ export function take(wsServer: WsServer, gate: Gate): () => void {
   return () => wsServer.off("connection", connection);
 }
 
-/** Hands an accepted WebSocket over. */
+/** Hands an accepted WebSocket over, which was asked for at `url`. */
 export function open(
   client: WsClient,
+  url: string | undefined,
   address: string | undefined,
   gate: Gate,
   later: typeof after = after,
 ): void {
   let failure: { code?: string } | undefined;
-  let alive = true;
-  const asBinary = { binary: true };
-  const handlers = gate.open({
-    get bufferedAmount() {
-      return client.bufferedAmount;
-    },
-    send(data) {
-      if (client.readyState !== OPEN) return;
-      if (typeof data === "string") client.send(data);
-      else client.send(data, asBinary);
-    },
-    close(code, reason) {
-      if (client.readyState === OPEN) closeSoon(client, code, reason, later);
-    },
-    terminate: () => client.terminate(),
-  }, address);
+  const handlers = gate.open(new WsSocket(client, later), address);
+  client.binaryType = "nodebuffer";
+  client.on("message", (data: Uint8Array<ArrayBuffer>, isBinary: boolean) => {
+    if (isBinary) handlers.binary(data);
+    else handlers.text(data.toString());
+  });
+  // `close` always follows.
+  client.on("error", (error) => failure = error);
+  client.on("close", (code: number, reason: unknown) => {
+    // What it says itself is that the connection broke.
+    const tooBig = failure?.code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH";
+    handlers.close(tooBig ? 1009 : code, String(reason));
+  });
+  if (!answersHeartbeats(url ?? "")) askForLife(client, later);
+}
 
+/** An accepted WebSocket of `ws`. */
+class WsSocket implements ServerSocket {
+  readonly #client: WsClient;
+  readonly #later: typeof after;
+
+  constructor(client: WsClient, later: typeof after) {
+    this.#client = client;
+    this.#later = later;
+  }
+
+  get bufferedAmount(): number {
+    return this.#client.bufferedAmount;
+  }
+
+  send(data: string | Bytes): void {
+    if (this.#client.readyState !== OPEN) return;
+    if (typeof data === "string") this.#client.send(data);
+    else this.#client.send(data, AS_BINARY);
+  }
+
+  close(code: number, reason: string): void {
+    if (this.#client.readyState !== OPEN) return;
+    closeSoon(this.#client, code, reason, this.#later);
+  }
+
+  terminate(): void {
+    this.#client.terminate();
+  }
+}
+
+/** Sends pings, and cuts off who gives no sign of life. */
+function askForLife(client: WsClient, later: typeof after): void {
+  let alive = true;
+  const hears = () => alive = true;
   const beat = () => {
     if (!alive) return client.terminate();
     alive = false;
@@ -223,23 +259,8 @@ export function open(
     cancel = later(PING_INTERVAL_MS, beat);
   };
   let cancel = later(PING_INTERVAL_MS, beat);
-
-  client.binaryType = "nodebuffer";
-  client.on("message", (data: Uint8Array<ArrayBuffer>, isBinary: boolean) => {
-    alive = true;
-    if (isBinary) handlers.binary(data);
-    else handlers.text(data.toString());
-  });
-  client.on("pong", () => alive = true);
-  client.on("ping", () => alive = true);
-  // `close` always follows.
-  client.on("error", (error) => failure = error);
-  client.on("close", (code: number, reason: unknown) => {
-    cancel();
-    // What it says itself is that the connection broke.
-    const tooBig = failure?.code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH";
-    handlers.close(tooBig ? 1009 : code, String(reason));
-  });
+  for (const event of ["message", "pong", "ping"]) client.on(event, hears);
+  client.on("close", () => cancel());
 }
 
 /** Closes, and frees what it holds even if the client does not answer. */

@@ -36,7 +36,7 @@ class FakeClient extends EventEmitter implements WsClient {
 }
 
 /** A client that is open, on a clock that is driven by hand. */
-function opened() {
+function opened(url = "/socketpeer/") {
   const client = new FakeClient();
   const heard: unknown[] = [];
   const timers = new Map<() => void, number>();
@@ -54,7 +54,7 @@ function opened() {
       };
     },
   };
-  open(client, undefined, gate, (delayMs, callback) => {
+  open(client, url, undefined, gate, (delayMs, callback) => {
     // Each is a function of its own, as two may share one callback.
     const timer = () => callback();
     timers.set(timer, delayMs);
@@ -91,6 +91,15 @@ Deno.test("open() asks for a sign of life, and cuts off who gives none", () => {
     assertEquals(client.calls, ["ping", "ping", "terminate"]);
     assertEquals(heard.at(-1), [1006, ""]);
     assertEquals(timers.size, 0);
+  }
+});
+
+Deno.test("open() sends no pings to who answers heartbeats", () => {
+  for (const query of ["?v=2", "?a=1&v=2", "?v=2&a=1"]) {
+    assertEquals(opened(`/${query}`).timers.size, 0);
+  }
+  for (const query of ["", "?v=1", "?v=22", "?xv=2", "?v=2x"]) {
+    assertEquals(opened(`/${query}`).timers.size, 1);
   }
 });
 
