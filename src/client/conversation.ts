@@ -170,7 +170,7 @@ export class Conversation {
   /** Begins to connect, or stops waiting out the backoff. */
   connect(): void {
     if (this.#state === "idle") {
-      const { timeout } = this.#options;
+      const { timeout, webrtc, rtcConfig } = this.#options;
       if (timeout > 0) {
         this.#connectTimer = this.#runtime.after(
           timeout,
@@ -183,9 +183,24 @@ export class Conversation {
         );
       }
       this.#enter("connecting");
-      if (this.#ended) return;
-      this.#signaling.dial();
-      this.#upgrader = this.#newUpgrader();
+      if (!this.#ended) this.#signaling.dial();
+      // What was done until here may have been the end of it.
+      if (!webrtc || this.#ended || this.#state === "idle") return;
+      this.#upgrader = new Upgrader({
+        runtime: this.#runtime,
+        webrtc,
+        config: () => ({
+          iceServers: this.#iceServers as RtcConfiguration["iceServers"],
+          ...rtcConfig,
+        }),
+        // Both know both ids, so they agree.
+        polite: () => this.ticket.id < this.#partner!,
+        signal: (message) => this.#signaling.send(message),
+        attempt: () => this.#emit("upgrade_attempt"),
+        opened: (channel) => this.#path.setDirect(channel),
+        lost: (channel) => this.#path.dropDirect(channel),
+        failed: (error) => this.#report("upgrade_error", error),
+      });
     } else if (this.#state === "reconnecting" && !this.#signaling.dialing) {
       this.#signaling.dial();
     }
@@ -219,25 +234,6 @@ export class Conversation {
   destroy(): void {
     this.#end("local");
     this.#closePath();
-  }
-
-  #newUpgrader(): Upgrader | undefined {
-    const { webrtc, rtcConfig } = this.#options;
-    return webrtc && new Upgrader({
-      runtime: this.#runtime,
-      webrtc,
-      config: () => ({
-        iceServers: this.#iceServers as RtcConfiguration["iceServers"],
-        ...rtcConfig,
-      }),
-      // Both know both ids, so they agree.
-      polite: () => this.ticket.id < this.#partner!,
-      signal: (message) => this.#signaling.send(message),
-      attempt: () => this.#emit("upgrade_attempt"),
-      opened: (channel) => this.#path.setDirect(channel),
-      lost: (channel) => this.#path.dropDirect(channel),
-      failed: (error) => this.#report("upgrade_error", error),
-    });
   }
 
   #dropUpgrader(): void {

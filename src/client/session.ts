@@ -346,8 +346,8 @@ export class Session {
 
   #sealOpen(): void {
     let packet = this.#open!.subarray(0, this.#openBytes);
-    // A large one is not worth copying, and a small one not worth its room.
-    if (packet.length < MAX_PACKET_BYTES / 2) packet = packet.slice();
+    // A full one is not worth copying, and no other is worth all its room.
+    if (packet.length < MAX_PACKET_BYTES * 7 / 8) packet = packet.slice();
     else this.#open = undefined;
     writeUint48(packet, ACK_PACKET_BYTES, this.#openFirst);
     this.#queued.push({

@@ -781,6 +781,17 @@ Deno.test("SocketPeer closes the connection that it has made early, where it is 
   assertEquals(open.size, 1);
   alone.destroy();
   assertEquals(open.size, 0);
+  // Nor where dialing was the end at once, or a listener ended it.
+  const socket = () => {
+    throw new Error("No socket today");
+  };
+  const undialed = world.peer({ wrtc, socket, reconnect: false });
+  const destroyed = world.peer({ wrtc, socket });
+  destroyed.on("connect_error", () => destroyed.destroy());
+  const errors = record(undialed);
+  await world.clock.pass(SECOND);
+  assertEquals(errors.args.connect_error?.length, 1);
+  assertEquals(open.size, 0);
 });
 
 Deno.test("SocketPeer tells the server that it is upgraded", async () => {
