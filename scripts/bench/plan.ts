@@ -53,7 +53,7 @@ export const PLANS = {
     warmMessages: 5000,
     smallMs: 800,
     mostPairsOfLarge: 500,
-    idleRounds: 3,
+    idleRounds: 2,
   },
   quick: {
     rounds: 3,

@@ -22,8 +22,12 @@ import { BenchServer, type ServerName } from "./servers.ts";
 /** The limit for the relay. */
 const BARE = "bare Deno";
 
+/** Ours on Node, whose limit is another. */
+const OURS_ON_WS = "socketpeer on ws";
+
 const WIRES = {
   [OURS]: protocolWire,
+  [OURS_ON_WS]: protocolWire,
   [BARE]: bareWire,
   "bare ws": bareWire,
 } as const satisfies Partial<Record<ServerName, Wire>>;
@@ -189,15 +193,27 @@ export async function measureMemory(plan: Plan): Promise<Work[]> {
   const { samples, notes } = await contest(plan.idleRounds, {
     [OURS]: () => run(OURS),
     [BARE]: () => run(BARE),
+    [OURS_ON_WS]: () => run(OURS_ON_WS),
     "bare ws": () => run("bare ws"),
   });
+  const { [OURS_ON_WS]: onWs, ...others } = samples;
+  const name = `memory per idle connection`;
   return [{
-    name: `memory per idle connection, ${count.toLocaleString("en")} of them`,
+    name: `${name}, ${count.toLocaleString("en")} of them`,
     unit: "KiB",
     better: "less",
-    samples,
+    samples: others,
     targets: [{ against: [BARE], ratio: 1.25 }],
     notes,
+  }, {
+    name: `${name} on ws`,
+    unit: "KiB",
+    better: "less",
+    samples: {
+      ...onWs && { [OURS]: onWs },
+      ...others["bare ws"] && { "bare ws": others["bare ws"] },
+    },
+    targets: [{ against: ["bare ws"], ratio: 1.25 }],
   }];
 }
 

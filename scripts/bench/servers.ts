@@ -4,6 +4,7 @@
  * @module
  */
 
+import { bundleForNode } from "../node_bundle.ts";
 import { TextLineStream } from "./text_line_stream.ts";
 import { onServerCore } from "./machine.ts";
 
@@ -26,11 +27,24 @@ const NODE = ["node", "--expose-gc"];
 
 const COMMANDS = {
   socketpeer: [...DENO, "socketpeer.ts"],
+  "socketpeer on ws": [...NODE, "socketpeer_ws.ts"],
   "bare Deno": [...DENO, "bare_deno.ts"],
   "bare ws": [...NODE, "bare_ws.mjs"],
   "socket.io": [...NODE, "socketio.mjs"],
   PeerJS: [...NODE, "peerjs.mjs"],
 } as const;
+
+const FOLDER = new URL("servers/", import.meta.url);
+
+/** The same command, with what Node can run in place of TypeScript. */
+async function runnable(
+  command: readonly string[],
+): Promise<readonly string[]> {
+  const program = command.at(-1)!;
+  if (command[0] !== "node" || !program.endsWith(".ts")) return command;
+  const bundle = await bundleForNode(new URL(program, FOLDER));
+  return [...command.slice(0, -1), bundle];
+}
 
 /** Whose server it is. */
 export type ServerName = keyof typeof COMMANDS;
@@ -56,10 +70,10 @@ export class BenchServer implements AsyncDisposable {
 
   /** Starts one; throws where it does not listen. */
   static async start(name: ServerName): Promise<BenchServer> {
-    const [command, ...args] = onServerCore(COMMANDS[name]);
+    const [command, ...args] = onServerCore(await runnable(COMMANDS[name]));
     const child = new Deno.Command(command, {
       args,
-      cwd: new URL("servers/", import.meta.url),
+      cwd: FOLDER,
       stdin: "piped",
       stdout: "piped",
       stderr: "null",

@@ -2,11 +2,7 @@
  * Runs a server in a process of Node or Bun.
  */
 
-import * as esbuild from "esbuild";
-// So that Deno has downloaded it when it is bundled.
-import "ws";
-import "@socket.io/component-emitter";
-import { fileURLToPath } from "node:url";
+import { bundleForNode } from "../../scripts/node_bundle.ts";
 import type { CloseOptions, ServerEvent } from "../../server.ts";
 import type { AdapterHost, HostKind, HostOptions } from "./adapter_host.ts";
 
@@ -26,66 +22,22 @@ export function findRuntime(
   }
 }
 
-/** Programs in one file each, by name and by who is to run them. */
-const bundles = new Map<string, Promise<string>>();
-
 /**
- * Makes one file of a program in `tests/conformance/node/`: Node runs no
- * TypeScript and knows no `npm:`.
+ * Makes one file of a program in `tests/conformance/node/`.
+ *
+ * @param command Who is to run it.
  */
-export function bundleFor(command: string, program: string): Promise<string> {
-  const key = `${command} ${program}`;
-  const bundle = bundles.get(key) ?? build(command, program);
-  bundles.set(key, bundle);
-  return bundle;
-}
-
-async function build(command: string, program: string): Promise<string> {
-  const folder = Deno.makeTempDirSync({ prefix: "socketpeer-" });
-  globalThis.addEventListener("unload", () => {
-    Deno.removeSync(folder, { recursive: true });
-  });
-  const outfile = `${folder}/${program}.mjs`;
+export function bundleFor(
+  command: "node" | "bun",
+  program: string,
+): Promise<string> {
   const entry = new URL(`../conformance/node/${program}.ts`, import.meta.url);
-  try {
-    await esbuild.build({
-      entryPoints: [fileURLToPath(entry)],
-      outfile,
-      bundle: true,
-      platform: "node",
-      format: "esm",
-      target: "node20",
-      tsconfigRaw: {},
-      // The command runs on Deno alone; Bun has a `ws` of its own.
-      external: ["*/server/cli.ts", ...command === "bun" ? ["ws"] : []],
-      // `ws` is CommonJS, and asks for Node's modules as such.
-      banner: {
-        js: `import { createRequire } from "node:module";` +
-          `const require = createRequire(import.meta.url);`,
-      },
-      plugins: [{
-        name: "deno-imports",
-        setup(build) {
-          // What is external is left as it is.
-          const filter = command === "bun"
-            ? /^@socket\.io\/component-emitter$/
-            : /^(ws|@socket\.io\/component-emitter)$/;
-          build.onResolve({ filter }, ({ path }) => ({
-            path: fileURLToPath(import.meta.resolve(path)),
-          }));
-        },
-      }],
-    });
-  } finally {
-    // Its child process would keep this one alive.
-    await esbuild.stop();
-  }
-  return outfile;
+  return bundleForNode(entry, command);
 }
 
 /** Starts a server in a process of its own. */
 export async function startProcess(
-  command: string,
+  command: "node" | "bun",
   kind: HostKind,
   options: HostOptions,
   told: (event: ServerEvent) => void,
