@@ -27,7 +27,8 @@ const NODE = ["node", "--expose-gc"];
 
 const COMMANDS = {
   socketpeer: [...DENO, "socketpeer.ts"],
-  "socketpeer on ws": [...NODE, "socketpeer_ws.ts"],
+  // There it listens with node:http and ws.
+  "socketpeer on ws": [...NODE, "socketpeer.ts"],
   "bare Deno": [...DENO, "bare_deno.ts"],
   "bare ws": [...NODE, "bare_ws.mjs"],
   "socket.io": [...NODE, "socketio.mjs"],

@@ -1,4 +1,4 @@
-/** This project's server. */
+/** This project's server, on whatever runs it. */
 
 import { SocketPeerServer } from "../../../server.ts";
 import { report } from "./report.mjs";
