@@ -186,7 +186,7 @@ export class Conversation {
       if (!this.#ended) this.#signaling.dial();
       // What was done until here may have been the end of it.
       if (!webrtc || this.#ended || this.#state === "idle") return;
-      this.#upgrader = new Upgrader({
+      this.#upgrader ??= new Upgrader({
         runtime: this.#runtime,
         webrtc,
         config: () => ({

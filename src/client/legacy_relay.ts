@@ -58,7 +58,8 @@ export class LegacyRelay implements Transport {
         );
       } else options.send(control);
     };
-    this.#standIn = new Session({ message, ended() {} }, MAX_CONTROL_BYTES);
+    // What is too large, `message` says: it may have been queued before.
+    this.#standIn = new Session({ message, ended() {} }, Infinity);
   }
 
   /** Starts reporting packets. */

@@ -156,9 +156,10 @@ export class Upgrader {
       () =>
         this.#fail(`no data channel opened within ${UPGRADE_TIMEOUT_MS} ms`),
     );
+    let connection = this.#spare;
+    this.#spare = undefined;
     try {
-      const connection = this.#spare ?? this.#connect();
-      this.#spare = undefined;
+      connection ??= this.#connect();
       this.#negotiation = new Negotiation({
         ...this.#options,
         connection,
@@ -170,6 +171,7 @@ export class Upgrader {
         state: (state) => this.#stateChanged(state),
       });
     } catch (cause) {
+      connection?.close();
       this.#fail(String(cause), { cause });
     }
   }

@@ -321,7 +321,13 @@ export class Connection implements Member, ServerSocketHandlers {
     const request: PlaceRequest = data instanceof Object
       ? data
       : { code: data === null ? "" : String(data) };
-    const { maxPairCodeLength } = settings;
+    if (this.#legacy && this.#socket.answersHeartbeats) {
+      // Nobody would notice that it is dead.
+      const text = "a client of version 1 must not say v=2 in its address";
+      this.#refuse("malformed", MALFORMED, text);
+      return;
+    }
+    const { maxPairCodeLength, pairTimeout } = settings;
     const { length } = request.code;
     if (length < 1 || length > maxPairCodeLength) {
       this.#complain(
@@ -347,6 +353,11 @@ export class Connection implements Member, ServerSocketHandlers {
     this.#request = request;
     this.#stage = "validating";
     this.#deadline();
+    // Without a place it is asked for no sign of life.
+    this.#deadline = this.#options.after(pairTimeout, () => {
+      this.#attempting = false;
+      this.dismiss(PAIR_TIMEOUT, `no decision was made in ${pairTimeout} ms`);
+    });
     if (!await this.#isValid(request.code)) {
       const text = "the pair code is not accepted";
       this.#refuse("pair_code", PAIR_CODE_REFUSED, text);
@@ -384,6 +395,7 @@ export class Connection implements Member, ServerSocketHandlers {
   #accept(): boolean {
     if (this.#stage === "validating") {
       this.#stage = "joined";
+      this.#deadline();
       if (!this.#legacy) {
         // What tells it so is as good as a ping.
         this.#heartbeats = 1;

@@ -93,7 +93,8 @@ export interface SocketPeerServerOptions {
    */
   trustProxy?: string;
   /**
-   * How long a socket may be open before it asks for a place.
+   * How long a socket may be open before it asks for a place, and how long
+   * `pairCodeValidator` may take then.
    *
    * @default {10_000}
    */

@@ -127,10 +127,15 @@ export class PairRegistry {
   join(member: Member): void {
     const { code, id, key, partner, leaves } = member.request;
     if (leaves) this.#giveUp(code, leaves);
-    const ending = id && this.#endings.get(placeKey(id, code));
+    const place = id === undefined ? undefined : placeKey(id, code);
+    const ending = place && this.#endings.get(place);
     if (ending && ending.until > this.#options.now()) {
-      member.dismiss(ending.code, ending.reason);
-      return;
+      // Who names no partner was never told of one that could have left.
+      if (partner !== undefined || ending.code !== PEER_LEFT) {
+        member.dismiss(ending.code, ending.reason);
+        return;
+      }
+      this.#endings.delete(place);
     }
     let slot = this.#slots.get(code);
     const seat = id === undefined
@@ -241,7 +246,9 @@ export class PairRegistry {
       return;
     }
     this.#remove(slot);
-    for (const seat of slot.seats) this.#end(slot, seat, PEER_LEFT, LEFT);
+    // Of what it has given up itself it needs no word.
+    seat.member?.dismiss(PEER_LEFT, LEFT);
+    for (const other of others) this.#end(slot, other, PEER_LEFT, LEFT);
   }
 
   /** The conversation of a place is over; its peer is told, now or later. */
@@ -355,7 +362,7 @@ export class PairRegistry {
 
 /** Names a peer's place: nobody keeps two peers from choosing one `id`. */
 function placeKey(id: string, code: string): string {
-  return JSON.stringify([id, code]);
+  return `${id.length} ${id}${code}`;
 }
 
 function isLegacy({ id }: Seat): boolean {

@@ -11,6 +11,11 @@ export type Bytes = ArrayBuffer | Uint8Array<ArrayBuffer>;
 export interface ServerSocket {
   /** Bytes that wait to be sent. */
   readonly bufferedAmount: number;
+  /**
+   * Whether its client has said that it answers heartbeats: then the platform
+   * sends it no pings.
+   */
+  readonly answersHeartbeats?: boolean;
   /** Sends a text or binary message; does nothing once it is closing. */
   send(data: string | Bytes): void;
   /** Starts the closing handshake; does nothing once it is closing. */

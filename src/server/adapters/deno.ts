@@ -118,15 +118,18 @@ function upgrade(
 ): Response {
   // Deno sets a timer anew for each message of one that it pings, and each of
   // their sockets holds one: a tenth of what a packet costs, and 4 KiB.
-  const idleTimeout = answersHeartbeats(request.url) ? 0 : IDLE_TIMEOUT;
-  const { socket, response } = Deno.upgradeWebSocket(request, { idleTimeout });
+  const answers = answersHeartbeats(request.url);
+  const { socket, response } = Deno.upgradeWebSocket(request, {
+    idleTimeout: answers ? 0 : IDLE_TIMEOUT,
+  });
   socket.binaryType = "arraybuffer";
-  new DenoSocket(socket, address, gate);
+  new DenoSocket(socket, answers, address, gate);
   return response;
 }
 
 /** An accepted WebSocket of Deno, and the one listener of its events. */
 class DenoSocket implements ServerSocket {
+  readonly answersHeartbeats: boolean;
   readonly #socket: WebSocket;
   readonly #address: string | undefined;
   readonly #gate: Gate;
@@ -134,8 +137,14 @@ class DenoSocket implements ServerSocket {
   #closed = false;
 
   /** Waits for it to open. */
-  constructor(socket: WebSocket, address: string | undefined, gate: Gate) {
+  constructor(
+    socket: WebSocket,
+    answersHeartbeats: boolean,
+    address: string | undefined,
+    gate: Gate,
+  ) {
     this.#socket = socket;
+    this.answersHeartbeats = answersHeartbeats;
     this.#address = address;
     this.#gate = gate;
     for (const type of ["open", "message", "close", "error"]) {

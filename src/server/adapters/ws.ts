@@ -202,7 +202,8 @@ export function open(
   later: typeof after = after,
 ): void {
   let failure: { code?: string } | undefined;
-  const handlers = gate.open(new WsSocket(client, later), address);
+  const answers = answersHeartbeats(url ?? "");
+  const handlers = gate.open(new WsSocket(client, answers, later), address);
   client.binaryType = "nodebuffer";
   client.on("message", (data: Uint8Array<ArrayBuffer>, isBinary: boolean) => {
     if (isBinary) handlers.binary(data);
@@ -215,16 +216,22 @@ export function open(
     const tooBig = failure?.code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH";
     handlers.close(tooBig ? 1009 : code, String(reason));
   });
-  if (!answersHeartbeats(url ?? "")) askForLife(client, later);
+  if (!answers) askForLife(client, later);
 }
 
 /** An accepted WebSocket of `ws`. */
 class WsSocket implements ServerSocket {
+  readonly answersHeartbeats: boolean;
   readonly #client: WsClient;
   readonly #later: typeof after;
 
-  constructor(client: WsClient, later: typeof after) {
+  constructor(
+    client: WsClient,
+    answersHeartbeats: boolean,
+    later: typeof after,
+  ) {
     this.#client = client;
+    this.answersHeartbeats = answersHeartbeats;
     this.#later = later;
   }
 

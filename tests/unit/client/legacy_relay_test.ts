@@ -41,6 +41,19 @@ Deno.test("SocketPeer beside a peer of version 1 says messages as data, in order
   assertEquals(recording.args.close, undefined);
 });
 
+Deno.test("SocketPeer ends the conversation where a peer of version 1 does not take what was queued before it came", async () => {
+  const world = new Simulation();
+  const peer = world.peer();
+  const { args, codes } = record(peer);
+  peer.send("x".repeat(100_000));
+  await world.clock.pass(SECOND);
+  const data = { interval: 15_000, initiator: true };
+  world.inject(peer, JSON.stringify({ type: "peer.found", data }));
+  await world.clock.pass(SECOND);
+  assertEquals(codes, ["MESSAGE_TOO_LARGE"]);
+  assertEquals(args.close, [[{ reason: "error", unacknowledged: 1 }]]);
+});
+
 Deno.test("SocketPeer beside a peer of version 1 says what was queued before it came", async () => {
   const world = new Simulation();
   const peer = world.peer();

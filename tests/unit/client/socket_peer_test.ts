@@ -794,6 +794,94 @@ Deno.test("SocketPeer closes the connection that it has made early, where it is 
   assertEquals(open.size, 0);
 });
 
+Deno.test("SocketPeer closes a connection that refuses the server's STUN and TURN servers", async () => {
+  const made: { closed: boolean }[] = [];
+  const wrtc = {
+    RTCPeerConnection: class {
+      closed = false;
+      constructor() {
+        made.push(this);
+      }
+      setConfiguration() {
+        throw new Error("no credential");
+      }
+      close() {
+        this.closed = true;
+      }
+    },
+  };
+  const world = new Simulation();
+  const peers = [world.peer({ wrtc }), world.peer({ wrtc })];
+  await world.clock.pass(10 * SECOND);
+  for (const peer of peers) peer.destroy();
+  assert(made.length >= 3, `${made.length}`);
+  assertEquals(made.filter(({ closed }) => !closed), []);
+});
+
+Deno.test("SocketPeer that is connected again while it connects makes one connection", async () => {
+  let open = 0;
+  const wrtc = {
+    RTCPeerConnection: class {
+      constructor() {
+        open++;
+      }
+      close() {
+        open--;
+      }
+    },
+  };
+  let dials = 0;
+  const world = new Simulation();
+  const peer = world.peer({
+    wrtc,
+    reconnect: false,
+    autoconnect: false,
+    socket: () => {
+      if (dials++ === 0) throw new Error("not yet");
+      return new Promise(() => {});
+    },
+  });
+  peer.on("statechange", (to) => {
+    if (to === "idle") peer.connect();
+  });
+  peer.connect();
+  await world.clock.pass(SECOND);
+  assertEquals([dials, open], [2, 1]);
+  peer.destroy();
+  assertEquals(open, 0);
+});
+
+// What a server remembers of conversations that are over must not end one
+// that has not begun.
+Deno.test("SocketPeer keeps its queue for the next connect() where the other leaves before there was a path", async () => {
+  const world = new Simulation();
+  world.peer({ webrtc: false, socketFallback: false });
+  const peer = world.peer({ socketFallback: false });
+  peer.send("patient");
+  await world.clock.pass(SECOND);
+  const next = record(world.peer({ socketFallback: false }));
+  peer.connect();
+  await world.clock.pass(10 * SECOND);
+  assertEquals(next.messages, ["patient"]);
+});
+
+Deno.test("SocketPeer keeps its queue where it never heard of the other that came and left", async () => {
+  const world = new Simulation();
+  const peer = world.peer(RELAY);
+  peer.send("patient");
+  await world.clock.pass(SECOND);
+  world.stallSockets(peer);
+  const other = world.peer(RELAY);
+  await world.clock.pass(SECOND);
+  other.destroy();
+  await world.clock.pass(SECOND);
+  world.cutSockets(peer);
+  await world.clock.pass(5 * SECOND);
+  const next = record(world.peer(RELAY));
+  await world.clock.pass(5 * SECOND);
+  assertEquals(next.messages, ["patient"]);
+});
+
 Deno.test("SocketPeer tells the server that it is upgraded", async () => {
   const world = new Simulation();
   const reports: unknown[] = [];

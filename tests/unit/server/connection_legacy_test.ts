@@ -58,6 +58,17 @@ Deno.test("Connection pairs two of version 1, and has the second make the offer"
   server.assertNothingLeft();
 });
 
+Deno.test("Connection refuses one of version 1 that nobody would ask for a sign of life", async () => {
+  const server = new FakeServer();
+  const { socket, connection } = server.connect();
+  Object.assign(socket, { answersHeartbeats: true });
+  connection.text('{"type":"pair","data":"s3cret"}');
+  await turn();
+  assertEquals(socket.closeCode, 4001);
+  assertEquals(server.refusals(), ["malformed"]);
+  server.assertNothingLeft();
+});
+
 Deno.test("Connection takes a number for a pair code of version 1, as its server did", async () => {
   const server = new FakeServer();
   const a = await server.joinLegacy(42);

@@ -190,6 +190,18 @@ Deno.test("Connection does not say that no pair came while the validator decides
   assert(socket.types().includes("peer.waiting"));
 });
 
+Deno.test("Connection waits for the validator no longer than for a pair", async () => {
+  const server = new FakeServer();
+  server.pairCodeValidator = () => new Promise(() => {});
+  const { socket, connection } = await server.join("a", {}, "192.0.2.1");
+  server.clock.advance(9999);
+  assertEquals(socket.closeCode, undefined);
+  server.clock.advance(1);
+  assertEquals(socket.closeCode, 4003);
+  assertEquals(server.ended, [connection]);
+  server.assertNothingLeft();
+});
+
 Deno.test("Connection waits 10 seconds for a pair", () => {
   const server = new FakeServer();
   const { socket, connection } = server.connect();

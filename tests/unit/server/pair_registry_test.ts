@@ -635,6 +635,24 @@ Deno.test("PairRegistry.join() tells one that comes back what its close frame ma
   assertEquals(registry.size, 0);
 });
 
+Deno.test("PairRegistry.join() does not tell one that names no partner that the other has left", () => {
+  const { a, b, join } = setUpPair();
+  b.break();
+  a.leave();
+  // It may never have heard of the other, and what it has sent must wait.
+  assertEquals(join("b").told(), ["waiting"]);
+  join("c");
+  assertEquals(join("b", { partner: "c" }).told(), ["found c"]);
+});
+
+Deno.test("PairRegistry.join() remembers nothing for one that has given up its own place", () => {
+  const { join } = setUp();
+  const a = join("a");
+  const again = join("a", { leaves: { id: "a", key: "key of a" } });
+  assertEquals(a.told(), ["waiting", "dismissed 4007"]);
+  assertEquals(again.told(), ["waiting"]);
+});
+
 Deno.test("PairRegistry.join() remembers nothing of one that asked for no place meanwhile", () => {
   const { registry, join } = setUpPair({ resumeTimeout: 0 });
   registry.end("code");
