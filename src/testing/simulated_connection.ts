@@ -19,7 +19,7 @@ const OPENING_MS = 50;
 export class Ground {
   /** Whether there is a path from peer to peer for a new connection. */
   passable = true;
-  /** The ends of data channels that are joined and not closed. */
+  /** The ends that are joined and not dead, whatever became of their channels. */
   readonly connections = new Set<SimulatedConnection>();
   readonly network: Network;
   readonly #described: SimulatedConnection[] = [];
@@ -49,6 +49,8 @@ export class SimulatedConnection implements PeerConnectionLike {
   onicecandidate: ((event: { candidate: unknown }) => void) | null = null;
   onconnectionstatechange: (() => void) | null = null;
   readonly channel: SimulatedChannel;
+  /** Whether its data channel was taken from it; it outlives that. */
+  lost = false;
   readonly #ground: Ground;
   readonly #host: Host;
   #other: SimulatedConnection | null = null;
@@ -148,8 +150,7 @@ export class SimulatedConnection implements PeerConnectionLike {
     const { wire, other } = this.channel;
     if (silently) wire.cut = true;
     else wire.carry(() => other?.ended());
-    this.#failure?.();
-    this.#ground.connections.delete(this);
+    this.lost = true;
     this.channel.ended();
   }
 

@@ -298,7 +298,10 @@ export class Simulation {
         socket.cut();
       });
     }
-    for (const connection of this.#connectionsOf(peer)) connection.die();
+    const { connections } = this.#ground;
+    for (const connection of [...connections]) {
+      if (connection.channel.host === this.#hostOf(peer)) connection.die();
+    }
     this.#hostOf(peer).dead = true;
   }
 
@@ -373,10 +376,11 @@ export class Simulation {
     return [...this.#sockets].filter((socket) => !host || socket.host === host);
   }
 
+  /** Those whose data channels faults have left alone so far. */
   #connectionsOf(peer?: SocketPeer): SimulatedConnection[] {
     const host = peer && this.#hostOf(peer);
-    return [...this.#ground.connections].filter(({ channel }) =>
-      !host || channel.host === host
+    return [...this.#ground.connections].filter(({ channel, lost }) =>
+      !lost && (!host || channel.host === host)
     );
   }
 }

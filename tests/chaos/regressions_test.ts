@@ -1,0 +1,34 @@
+/**
+ * What random schedules have found once: each as it was found, and in words.
+ */
+
+import { assertEquals } from "@std/assert";
+import { Simulation } from "../../testing.ts";
+import { findFailure } from "./chaos.ts";
+
+const SECOND = 1000;
+
+// The simulator forgot a connection whose channel was taken from it, so its
+// crash was not noticed at the other end, however long that waited.
+Deno.test("Simulation.crash() is noticed at the other end of a connection whose data channel closed untold", async () => {
+  const simulation = new Simulation({ latency: 0 });
+  const [a, b] = [simulation.peer(), simulation.peer()];
+  await simulation.clock.pass(SECOND);
+  assertEquals([a.path, b.path], ["direct", "direct"]);
+  // It learns of nothing, so it does not close its connection itself.
+  simulation.freeze(a, 1);
+  simulation.halfOpenChannels(a);
+  simulation.crash(a);
+  await simulation.clock.pass(90 * SECOND);
+  assertEquals([b.connected, simulation.openChannels], [false, 0]);
+});
+
+Deno.test("SocketPeer lets go of a peer that crashed after its data channel closed untold, as first found", async () => {
+  const failure = await findFailure("churn", {
+    seed: 546592083,
+    runs: 1,
+    path: "93:0:0:0:4:1:4:4:7:4:13:12:13:11:11:12:14:11:11:12:13:9:13:11:12:" +
+      "9:15:9:9:9:9:9:21:9:10:9:17:9:9:17:17",
+  });
+  assertEquals(failure, undefined, failure);
+});
