@@ -76,6 +76,7 @@ const INTERNAL = [
   "onPageHide",
   "onPageShow",
   "onpong",
+  "onWake",
   "open",
   "opened",
   "openSocket",

@@ -9,6 +9,11 @@
 export interface WebSocketLike {
   /** 0 connecting, 1 open, 2 closing, 3 closed. */
   readonly readyState: number;
+  /**
+   * Bytes that it has accepted and not yet handed to the network. Browsers,
+   * Deno, Node and `ws` have it; some implementations do not.
+   */
+  readonly bufferedAmount?: number;
   /** Set to `"arraybuffer"` before anything arrives. */
   binaryType: string;
   /** Sends text or bytes. */
@@ -112,15 +117,27 @@ export interface Runtime {
   onPageHide(callback: () => void): Cancel;
   /** Calls back when the page comes back from that cache. */
   onPageShow(callback: () => void): Cancel;
+  /**
+   * Calls back when the network may have changed, or the program may have been
+   * away: it is a hint, and comes as often as it likes.
+   */
+  onWake(callback: () => void): Cancel;
+}
+
+type Listener = (event: { persisted?: boolean }) => void;
+
+/** Where one may listen; Node's global scope is none. */
+interface Listened {
+  addEventListener?(type: string, listener: Listener): void;
+  removeEventListener?(type: string, listener: Listener): void;
 }
 
 /** A browser's globals; elsewhere there is no document. */
-interface PageGlobals {
+interface PageGlobals extends Listened {
   readonly location?: { readonly href: string };
-  readonly document?: unknown;
+  readonly document?: Listened & { readonly hidden: boolean };
+  readonly navigator?: { readonly connection?: Listened };
   readonly RTCPeerConnection?: WebRtc["RTCPeerConnection"];
-  addEventListener(type: string, listener: (event: Event) => void): void;
-  removeEventListener(type: string, listener: (event: Event) => void): void;
 }
 
 /** Calls back once after `delayMs` milliseconds of real time. */
@@ -133,15 +150,16 @@ export function after(delayMs: number, callback: () => void): Cancel {
 export function systemRuntime(): Runtime {
   const globals = globalThis as unknown as PageGlobals;
   const { RTCPeerConnection } = globals;
-  const onPage = (
+  const listen = (
+    target: Listened | undefined,
     type: string,
-    callback: (event: { persisted?: boolean }) => void,
+    listener: Listener,
   ): Cancel => {
-    if (!globals.document) return () => {};
-    globals.addEventListener(type, callback as (event: Event) => void);
-    return () =>
-      globals.removeEventListener(type, callback as (event: Event) => void);
+    target?.addEventListener?.(type, listener);
+    return () => target?.removeEventListener?.(type, listener);
   };
+  const onPage = (type: string, listener: Listener) =>
+    listen(globals.document && globals, type, listener);
   return {
     now: () => performance.now(),
     after,
@@ -154,6 +172,21 @@ export function systemRuntime(): Runtime {
     onPageHide: (callback) => onPage("pagehide", callback),
     onPageShow: (callback) =>
       onPage("pageshow", (event) => event.persisted && callback()),
+    onWake(callback) {
+      const { document, navigator } = globals;
+      const cancels = [
+        listen(globals, "online", callback),
+        listen(
+          document,
+          "visibilitychange",
+          () => document!.hidden || callback(),
+        ),
+        // A page that was frozen may go on without being seen.
+        listen(document, "resume", callback),
+        listen(navigator?.connection, "change", callback),
+      ];
+      return () => cancels.forEach((cancel) => cancel());
+    },
   };
 }
 

@@ -26,6 +26,8 @@ export class Host {
   /** Who is told that the page is left, and that it is shown again. */
   readonly pageHide = new Set<() => void>();
   readonly pageShow = new Set<() => void>();
+  /** Who is told that the network may have changed. */
+  readonly wake = new Set<() => void>();
   readonly #network: Network;
   #frozenUntil = 0;
   /** Null while it runs. */

@@ -44,6 +44,10 @@ export class SimulatedSocket implements WebSocketLike {
     this.up.carry(() => server.dialed(this));
   }
 
+  get bufferedAmount(): number {
+    return this.up.bytes;
+  }
+
   send(data: string | Uint8Array): void {
     if (this.readyState !== 1) return;
     const isText = typeof data === "string";

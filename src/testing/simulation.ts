@@ -317,6 +317,12 @@ export class Simulation {
     host.tell(host.pageShow);
   }
 
+  /** A peer's platform says that the network may have changed. */
+  wake(peer: SocketPeer): void {
+    const host = this.#hostOf(peer);
+    host.tell(host.wake);
+  }
+
   /** All works again: the server, dials, and what stalls. Cuts stay. */
   repair(): void {
     this.startServer();
@@ -349,6 +355,7 @@ export class Simulation {
       webrtc: webrtc ? { RTCPeerConnection } : undefined,
       onPageHide: listen(host.pageHide),
       onPageShow: listen(host.pageShow),
+      onWake: listen(host.wake),
     };
   }
 
