@@ -27,11 +27,13 @@
  */
 
 export {
+  type LinkDirections,
   type SimulatedPeerOptions,
   Simulation,
   type SimulationOptions,
 } from "./src/testing/simulation.ts";
 export { VirtualClock } from "./src/testing/virtual_clock.ts";
 export { seededRandom } from "./src/testing/seeded_random.ts";
+export type { LinkOptions } from "./src/testing/link.ts";
 export type { Traffic } from "./src/testing/network.ts";
 export type { DialFate } from "./src/testing/simulated_server.ts";

@@ -6,6 +6,7 @@
 
 import type { SocketPeer } from "../client/socket_peer.ts";
 import { type Cancel, systemRuntime } from "../runtime.ts";
+import { Link } from "./link.ts";
 import type { Network } from "./network.ts";
 
 /** What waits for a frozen program. */
@@ -28,6 +29,9 @@ export class Host {
   readonly pageShow = new Set<() => void>();
   /** Who is told that the network may have changed. */
   readonly wake = new Set<() => void>();
+  /** Its way to the network, and from there. */
+  readonly up: Link;
+  readonly down: Link;
   readonly #network: Network;
   #frozenUntil = 0;
   /** Null while it runs. */
@@ -36,6 +40,8 @@ export class Host {
   /** Runs in a network. */
   constructor(network: Network) {
     this.#network = network;
+    this.up = new Link(network);
+    this.down = new Link(network);
   }
 
   /** Whether it stands still. */

@@ -31,12 +31,16 @@ export class SimulatedChannel implements DataChannelLike {
   constructor(network: Network, host: Host) {
     this.#network = network;
     this.host = host;
-    this.wire = new Wire(network);
-    this.wire.onarrival = () => this.#drained();
+    this.wire = new Wire(network, () => {
+      const { other } = this;
+      return other ? [host.up, other.host.down] : [host.up];
+    });
+    this.wire.onprogress = () => this.#drained();
   }
 
   get bufferedAmount(): number {
-    return this.wire.bytes;
+    const { linked, waitingBytes, bytes } = this.wire;
+    return linked ? waitingBytes : bytes;
   }
 
   send(data: string | Uint8Array): void {

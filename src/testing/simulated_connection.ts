@@ -172,7 +172,9 @@ export class SimulatedConnection implements PeerConnectionLike {
     for (const end of ends) {
       end.channel.other = end.#other!.channel;
       this.#ground.connections.add(end);
-      clock.after(latencyMs + random() * OPENING_MS, () => {
+      const oneWay = latencyMs + end.#host.up.delayMs +
+        end.#other!.#host.down.delayMs;
+      clock.after(oneWay + random() * OPENING_MS, () => {
         if (end.signalingState === "closed") return;
         end.#enter("connected");
         end.channel.opened();

@@ -9,7 +9,11 @@ import { Connection, type ConnectionOptions } from "../server/connection.ts";
 import { resolveServerOptions } from "../server/options.ts";
 import { PairRegistry } from "../server/pair_registry.ts";
 import type { ServerSocket } from "../server/server_socket.ts";
-import type { Dialed, SimulatedSocket } from "./simulated_socket.ts";
+import {
+  type Dialed,
+  type SimulatedSocket,
+  unsentBytes,
+} from "./simulated_socket.ts";
 import type { VirtualClock } from "./virtual_clock.ts";
 
 /** What becomes of attempts to connect to the server. */
@@ -92,7 +96,8 @@ export class SimulatedServer implements Dialed {
     let open = true;
     const end: ServerSocket = {
       get bufferedAmount() {
-        return socket.down.bytes;
+        const { down } = socket;
+        return down.linked ? unsentBytes(down) : down.bytes;
       },
       send: (data) => {
         if (open) socket.receive(data as string | ArrayBuffer);

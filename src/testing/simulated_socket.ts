@@ -18,6 +18,20 @@ export interface Dialed {
   dialed(socket: SimulatedSocket): void;
 }
 
+/** What the system takes from the program before the network does. */
+const SEND_BUFFER_BYTES = 65_536;
+
+/**
+ * What a program has given to a socket and the system has not taken: it takes
+ * so much, until a link takes it, or for a way that stalls.
+ */
+export function unsentBytes(
+  { linked, stalled, waitingBytes, bytes }: Wire,
+): number {
+  const held = linked ? waitingBytes : stalled ? bytes : 0;
+  return Math.max(0, held - SEND_BUFFER_BYTES);
+}
+
 /** The client's end of a WebSocket, and its two ways. */
 export class SimulatedSocket implements WebSocketLike {
   readyState = 0;
@@ -39,13 +53,13 @@ export class SimulatedSocket implements WebSocketLike {
   constructor(network: Network, host: Host, server: Dialed) {
     this.#network = network;
     this.host = host;
-    this.up = new Wire(network);
-    this.down = new Wire(network);
+    this.up = new Wire(network, () => [host.up]);
+    this.down = new Wire(network, () => [host.down]);
     this.up.carry(() => server.dialed(this));
   }
 
   get bufferedAmount(): number {
-    return this.up.bytes;
+    return unsentBytes(this.up);
   }
 
   send(data: string | Uint8Array): void {

@@ -9,6 +9,7 @@ import type { SocketPeerOptions } from "../client/options.ts";
 import { SocketPeer } from "../client/socket_peer.ts";
 import type { Runtime, WebSocketLike } from "../runtime.ts";
 import { Host } from "./host.ts";
+import type { LinkOptions } from "./link.ts";
 import type { Network, Traffic } from "./network.ts";
 import { seededRandom } from "./seeded_random.ts";
 import { Ground, SimulatedConnection } from "./simulated_connection.ts";
@@ -47,6 +48,14 @@ export interface SimulatedPeerOptions extends SocketPeerOptions {
    * @default {true}
    */
   webrtc?: boolean;
+}
+
+/** A peer's link, whose directions differ; one that is left out stays. */
+export interface LinkDirections {
+  /** From the peer to the network. */
+  up?: LinkOptions;
+  /** From the network to the peer. */
+  down?: LinkOptions;
 }
 
 /**
@@ -203,6 +212,29 @@ export class Simulation {
 
   set dials(fate: DialFate) {
     this.#server.dials = fate;
+  }
+
+  // Links.
+
+  /**
+   * Has a peer reach the network over such a link from now on, in both
+   * directions or in each of them. All its sockets and data channels share it:
+   * what one of them queues delays the others. On a data channel, what a peer
+   * sends passes its own link up and then the other's link down.
+   *
+   * A socket has a buffer of 64 KiB in the system that counts as handed over,
+   * at both ends, so its `bufferedAmount` is what lies before that.
+   *
+   * @throws {RangeError} If a value is out of its range.
+   */
+  link(peer: SocketPeer, options: LinkOptions | LinkDirections): void {
+    const host = this.#hostOf(peer);
+    const differ = "up" in options || "down" in options;
+    const { up, down }: LinkDirections = differ
+      ? options
+      : { up: options as LinkOptions, down: options as LinkOptions };
+    if (up) host.up.set(up);
+    if (down) host.down.set(down);
   }
 
   // Data channels.
