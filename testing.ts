@@ -28,6 +28,7 @@
 
 export {
   type LinkDirections,
+  type MoveOptions,
   type SimulatedPeerOptions,
   Simulation,
   type SimulationOptions,

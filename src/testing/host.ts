@@ -32,6 +32,8 @@ export class Host {
   /** Its way to the network, and from there. */
   readonly up: Link;
   readonly down: Link;
+  /** When its link is there again. */
+  brokenUntil = 0;
   readonly #network: Network;
   #frozenUntil = 0;
   /** Null while it runs. */
@@ -47,6 +49,11 @@ export class Host {
   /** Whether it stands still. */
   get frozen(): boolean {
     return this.#waiting !== null;
+  }
+
+  /** For how long nothing will pass its link. */
+  get gapMs(): number {
+    return Math.max(0, this.brokenUntil - this.#network.clock.now());
   }
 
   /** Calls back once, unless it is frozen then: in that case afterwards. */

@@ -56,6 +56,8 @@ export class SimulatedConnection implements PeerConnectionLike {
   #other: SimulatedConnection | null = null;
   #failure: Cancel | null = null;
   #dead = false;
+  /** When its path is there again, if something of its host made it silent. */
+  #silentUntil = 0;
 
   /** Belongs to a peer. */
   constructor(ground: Ground, host: Host) {
@@ -137,6 +139,39 @@ export class SimulatedConnection implements PeerConnectionLike {
     this.#failure = null;
   }
 
+  /**
+   * Its path is dead both ways, which both ends notice after a while; if they
+   * do not, it is there again by itself after so long.
+   */
+  silence(ms: number): void {
+    const { clock } = this.#ground.network;
+    this.#silentUntil = Math.max(this.#silentUntil, clock.now() + ms);
+    for (const end of this.#ends()) {
+      end.channel.wire.stall(this);
+      end.#failLater();
+    }
+    if (ms === Infinity) return;
+    clock.after(ms, () => {
+      // ICE that has failed looks for no path, unless it is restarted.
+      if (this.connectionState === "failed") return;
+      if (clock.now() >= this.#silentUntil) this.speak();
+    });
+  }
+
+  /** Its path is there again, unless another reason keeps it dead. */
+  speak(): void {
+    if (this.#silentUntil === 0) return;
+    this.#silentUntil = 0;
+    const ends = this.#ends();
+    for (const { channel } of ends) channel.wire.heal(this);
+    const dead = ends.some((end) => end.#dead || end.channel.wire.stalled);
+    if (dead) return;
+    for (const end of ends) {
+      end.#failure?.();
+      end.#failure = null;
+    }
+  }
+
   /** It is gone; the other end notices, if it is not told before. */
   die(): void {
     this.#dead = true;
@@ -162,7 +197,10 @@ export class SimulatedConnection implements PeerConnectionLike {
     if (closed || !this.#ground.passable) return;
     if (this.#other) {
       // Negotiated anew, over the path of old or another.
-      for (const end of ends) end.heal();
+      for (const end of ends) {
+        end.heal();
+        if (end.#host.gapMs === 0) end.speak();
+      }
       for (const end of ends) end.#enter("connected");
       return;
     }
@@ -174,12 +212,22 @@ export class SimulatedConnection implements PeerConnectionLike {
       this.#ground.connections.add(end);
       const oneWay = latencyMs + end.#host.up.delayMs +
         end.#other!.#host.down.delayMs;
-      clock.after(oneWay + random() * OPENING_MS, () => {
+      const open = () => {
         if (end.signalingState === "closed") return;
+        const gapMs = Math.max(...ends.map((each) => each.#host.gapMs));
+        if (gapMs > 0) {
+          if (gapMs < Infinity) clock.after(gapMs, open);
+          return;
+        }
         end.#enter("connected");
         end.channel.opened();
-      });
+      };
+      clock.after(oneWay + random() * OPENING_MS, open);
     }
+  }
+
+  #ends(): SimulatedConnection[] {
+    return this.#other ? [this, this.#other] : [this];
   }
 
   #failLater(): void {

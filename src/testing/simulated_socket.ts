@@ -32,6 +32,13 @@ export function unsentBytes(
   return Math.max(0, held - SEND_BUFFER_BYTES);
 }
 
+/** TCP sends again what nobody acknowledges, and waits twice as long each time. */
+const RETRANSMISSION_MS = 200;
+/** It waits no longer than this; real ones do, up to two minutes. */
+const MAX_RETRANSMISSION_MS = 8000;
+/** The same for what opens a connection: after 1, 3, 7 s and so on. */
+const DIAL_RETRANSMISSION_MS = 1000;
+
 /** The client's end of a WebSocket, and its two ways. */
 export class SimulatedSocket implements WebSocketLike {
   readyState = 0;
@@ -48,6 +55,7 @@ export class SimulatedSocket implements WebSocketLike {
   /** The server's end, while it has one. */
   server: ServerSocketHandlers | null = null;
   readonly #network: Network;
+  readonly #dialedAt: number;
 
   /** Dials. */
   constructor(network: Network, host: Host, server: Dialed) {
@@ -55,6 +63,8 @@ export class SimulatedSocket implements WebSocketLike {
     this.host = host;
     this.up = new Wire(network, () => [host.up]);
     this.down = new Wire(network, () => [host.down]);
+    this.#dialedAt = network.clock.now();
+    if (host.gapMs > 0) this.pause();
     this.up.carry(() => server.dialed(this));
   }
 
@@ -128,6 +138,53 @@ export class SimulatedSocket implements WebSocketLike {
   /** Nothing passes any more; who notices is for the caller to say. */
   cut(): void {
     this.up.cut = this.down.cut = true;
+  }
+
+  /** Nothing passes any more, for its host has another address. */
+  strand(): void {
+    this.up.stall("stranded");
+    this.down.stall("stranded");
+  }
+
+  /** Nothing passes for now, for its host's link is broken. */
+  pause(): void {
+    this.up.stall("gap");
+    this.down.stall("gap");
+  }
+
+  /** The link is there again: each way goes on when TCP tries the next time. */
+  resume(): void {
+    for (const wire of [this.up, this.down]) {
+      const waitMs = this.#nextTryMs(wire);
+      const goOn = () => {
+        if (this.host.gapMs === 0) wire.heal("gap");
+      };
+      if (waitMs > 0) this.#network.clock.after(waitMs, goOn);
+      else goOn();
+    }
+  }
+
+  /** The link is there again, and nobody waits for anything. */
+  resumeAtOnce(): void {
+    this.up.heal("gap");
+    this.down.heal("gap");
+  }
+
+  /** In how long TCP sends again what is stuck. */
+  #nextTryMs({ stuckSince }: Wire): number {
+    if (stuckSince === undefined) return 0;
+    const now = this.#network.clock.now();
+    if (this.readyState === 0) {
+      const age = now - this.#dialedAt;
+      let step = DIAL_RETRANSMISSION_MS;
+      let tryMs = step;
+      while (tryMs < age) tryMs += step *= 2;
+      return tryMs - age;
+    }
+    const age = now - stuckSince;
+    let tryMs = RETRANSMISSION_MS;
+    while (tryMs < age) tryMs *= 2;
+    return Math.min(tryMs - age, MAX_RETRANSMISSION_MS);
   }
 
   #watch(direction: "out" | "in", data: string | ArrayBuffer): void {

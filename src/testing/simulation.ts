@@ -58,6 +58,25 @@ export interface LinkDirections {
   down?: LinkOptions;
 }
 
+/** What becomes of a peer that gets another address. Times are milliseconds. */
+export interface MoveOptions {
+  /**
+   * After how long its data channels have found a path again by themselves.
+   * With `Infinity` they never do: 20 seconds later both ends are told that
+   * they have failed, and only an ICE restart or new ones help.
+   *
+   * @default {5000}
+   */
+  channelAfter?: number;
+  /**
+   * Whether its platform says that the network has changed, as
+   * {@linkcode Simulation.wake} does.
+   *
+   * @default {true}
+   */
+  online?: boolean;
+}
+
 /**
  * A server, a network, and as many peers as are made, in one process and on a
  * virtual clock: minutes pass in milliseconds, nothing touches a real network,
@@ -237,6 +256,44 @@ export class Simulation {
     if (down) host.down.set(down);
   }
 
+  /**
+   * A peer's link is broken for `ms`: nothing passes on any of its sockets and
+   * data channels, nor do dials, and neither end is told.
+   *
+   * Afterwards new sockets and all data channels work at once. A socket that
+   * held something back goes on when TCP tries again, which it does 0.2, 0.4,
+   * 0.8 s and so on after it could not send: up to as long again as the gap
+   * was, and at most 8 s. A dial goes on 1, 3, 7 s and so on after it began.
+   */
+  breakLink(peer: SocketPeer, ms: number): void {
+    const host = this.#hostOf(peer);
+    host.brokenUntil = Math.max(host.brokenUntil, this.clock.now() + ms);
+    for (const socket of this.#socketsOf(peer)) socket.pause();
+    for (const connection of this.#connectionsOf(peer)) connection.silence(ms);
+    if (ms === Infinity) return;
+    this.clock.after(ms, () => {
+      if (host.gapMs > 0) return;
+      for (const socket of this.#socketsOf(peer)) socket.resume();
+    });
+  }
+
+  /**
+   * A peer gets another address, as a phone does that leaves its Wi-Fi. Nothing
+   * passes on its sockets any more, and neither end is told, not even by
+   * {@linkcode Simulation.repair}; new ones work at once. Its data channels are
+   * silent both ways, until they have found a path again.
+   */
+  move(
+    peer: SocketPeer,
+    { channelAfter = 5000, online = true }: MoveOptions = {},
+  ): void {
+    for (const socket of this.#socketsOf(peer)) socket.strand();
+    for (const connection of this.#connectionsOf(peer)) {
+      connection.silence(channelAfter);
+    }
+    if (online) this.wake(peer);
+  }
+
   // Data channels.
 
   /**
@@ -355,13 +412,19 @@ export class Simulation {
     host.tell(host.wake);
   }
 
-  /** All works again: the server, dials, and what stalls. Cuts stay. */
+  /**
+   * All works again: the server, dials, what stalls, and links that are broken.
+   * Cuts and limits stay.
+   */
   repair(): void {
     this.startServer();
     this.dials = "accept";
     this.directPossible = true;
     this.healSockets();
     this.healChannels();
+    for (const host of this.#hosts.values()) host.brokenUntil = 0;
+    for (const socket of this.#socketsOf()) socket.resumeAtOnce();
+    for (const connection of this.#connectionsOf()) connection.speak();
   }
 
   #runtime(host: Host, webrtc: boolean): Runtime {

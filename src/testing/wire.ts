@@ -45,7 +45,7 @@ export class Wire implements Flow {
   readonly #network: Network;
   readonly #links: () => readonly Link[];
   /** Why it stands still. */
-  readonly #stalls = new Set<string>();
+  readonly #stalls = new Set<unknown>();
   #stuckSince: number | undefined;
   #bytes = 0;
   /** Bytes that wait to come into the queue of their first link. */
@@ -107,13 +107,13 @@ export class Wire implements Flow {
   }
 
   /** Holds from now on what arrives, until each reason to do so is gone. */
-  stall(reason = "fault"): void {
+  stall(reason: unknown = "fault"): void {
     this.#stalls.add(reason);
     if (this.#queue.length > 0) this.#stuckSince ??= this.#network.clock.now();
   }
 
   /** Brings what was held for that reason alone, and holds nothing more. */
-  heal(reason = "fault"): void {
+  heal(reason: unknown = "fault"): void {
     if (!this.#stalls.delete(reason) || this.stalled) return;
     this.#stuckSince = undefined;
     for (let count = this.#due; count > 0; count--) {

@@ -128,3 +128,157 @@ Deno.test("Simulation gives a socket's bufferedAmount where it stalls", async ()
   ).sort((one, other) => other - one);
   assert(most > 30_000 && most < 40_000, `${most}`);
 });
+
+Deno.test("Simulation.move() leaves a peer's sockets dead for good, tells nobody, and lets new ones work at once", async () => {
+  const { simulation, a, atB } = await joined({ webrtc: false });
+  const [old] = simulation.sockets;
+  const states: string[] = [];
+  a.on("statechange", (state) => states.push(state));
+  simulation.move(a, { online: false });
+  a.send("lost on the way");
+  await simulation.clock.pass(SECOND);
+  assertEquals([old.readyState, states, atB], [1, [], []]);
+  simulation.repair();
+  await simulation.clock.pass(100);
+  assertEquals([old.readyState, atB], [1, []]);
+  assert(simulation.sockets.has(old));
+  // One that dials again is through within a few trips.
+  a.connect();
+  await simulation.clock.pass(60 * SECOND);
+  assertEquals(atB.map(([message]) => message), ["lost on the way"]);
+});
+
+Deno.test("Simulation.move() has a peer's data channels be silent both ways for a while", async () => {
+  const { simulation, a, b } = await joined();
+  const arrived: [peer: SocketPeer, at: number][] = [];
+  simulation.ontraffic = ({ peer, direction, via }) => {
+    if (direction === "in" && via === "direct") {
+      arrived.push([peer, simulation.clock.now()]);
+    }
+  };
+  simulation.move(a, { channelAfter: 3000, online: false });
+  a.send("from a");
+  b.send("from b");
+  await simulation.clock.pass(2999);
+  assertEquals(arrived, []);
+  assertEquals(simulation.openChannels, 2);
+});
+
+Deno.test("Simulation.move() that finds no path for data channels has them fail", async () => {
+  const { simulation, a } = await joined({ socketFallback: false });
+  const old = await channelTraffic(simulation, () => {
+    simulation.move(a, { channelAfter: Infinity, online: false });
+    a.send("held back");
+  }, 19 * SECOND);
+  assertEquals(old, 0);
+  // An ICE restart, which a peer without a relay makes, helps.
+  assert(await channelTraffic(simulation, () => {}, 60 * SECOND) > 0);
+});
+
+/** How many packets arrive on data channels within so long. */
+async function channelTraffic(
+  simulation: Simulation,
+  act: () => void,
+  ms: number,
+): Promise<number> {
+  let packets = 0;
+  simulation.ontraffic = ({ direction, via }) => {
+    if (direction === "in" && via === "direct") packets++;
+  };
+  act();
+  await simulation.clock.pass(ms);
+  simulation.ontraffic = null;
+  return packets;
+}
+
+Deno.test("Simulation.breakLink() lets nothing pass, and data channels go on with its end", async () => {
+  const { simulation, a } = await joined({ socketFallback: false });
+  assertEquals(
+    await channelTraffic(simulation, () => {
+      simulation.breakLink(a, 3000);
+      a.send("held back");
+    }, 2999),
+    0,
+  );
+  assert(await channelTraffic(simulation, () => {}, 50) > 0);
+  assertEquals(openSockets(simulation), 2);
+});
+
+Deno.test("Simulation.breakLink() has what sockets held come when TCP tries again", async () => {
+  // Sent so long after the link broke; it comes so long after that.
+  for (
+    const [sentAt, gapMs, expected] of [
+      [0, 1000, 1600],
+      [0, 3300, 6400],
+      [600, 1000, 1000],
+      [500, 1500, 2100],
+      [0, 100, 200],
+      [2000, 1000, 2000],
+    ]
+  ) {
+    const world = new Simulation({ latency: 5 });
+    const a = world.peer({ webrtc: false });
+    await world.clock.pass(SECOND);
+    const [socket] = world.sockets;
+    const began = world.clock.now();
+    world.breakLink(a, gapMs);
+    await world.clock.pass(sentAt);
+    const arrivals: number[] = [];
+    const server = (socket as unknown as {
+      server: { text(text: string): void };
+    }).server;
+    server.text = () => arrivals.push(world.clock.now() - began);
+    socket.send("held back");
+    await world.clock.pass(20 * SECOND);
+    const late = Math.round(arrivals[0]);
+    assert(late >= expected && late <= expected + 5, `${late}, ${expected}`);
+  }
+});
+
+Deno.test("Simulation.breakLink() has dials go on when TCP tries again", async () => {
+  for (const [gapMs, expected] of [[500, 1000], [1500, 3000], [5000, 7000]]) {
+    const simulation = new Simulation({ latency: 5 });
+    const a = simulation.peer({ webrtc: false, reconnect: false });
+    simulation.breakLink(a, gapMs);
+    while (openSockets(simulation) === 0 && simulation.clock.now() < 20_000) {
+      await simulation.clock.pass(1);
+    }
+    const at = simulation.clock.now();
+    assert(Math.abs(at - expected) < 30, `${at}, ${expected}`);
+  }
+});
+
+Deno.test("Simulation.breakLink() lets new sockets through as soon as it is over", async () => {
+  const { simulation, a, b, atB } = await joined({ webrtc: false });
+  simulation.breakLink(a, 10 * SECOND);
+  b.send("held back");
+  await simulation.clock.pass(10 * SECOND + 1);
+  simulation.cutSockets(a);
+  a.connect();
+  a.send("on a new one");
+  await simulation.clock.pass(100);
+  assertEquals(atB.map(([message]) => message), ["on a new one"]);
+});
+
+Deno.test("Simulation leaves no timer behind after links, moves and gaps", async () => {
+  const { simulation, a, b, atB } = await joined({ resumeTimeout: 10_000 });
+  simulation.link(a, { rate: 50_000, delay: 30, jitter: 20, loss: 0.05 });
+  for (let number = 0; number < 30; number++) {
+    a.send("x".repeat(number * 1000));
+    if (number === 10) simulation.move(a);
+    if (number === 20) simulation.breakLink(b, 4000);
+    await simulation.clock.pass(500);
+  }
+  simulation.repair();
+  await simulation.clock.pass(60 * SECOND);
+  assertEquals(
+    atB.map(([message]) => (message as string).length),
+    [
+      ...Array(30).keys(),
+    ].map((number) => number * 1000),
+  );
+  a.close();
+  b.close();
+  await simulation.clock.pass(200 * SECOND);
+  assertEquals([simulation.clock.pending, simulation.sockets.size], [0, 0]);
+});
