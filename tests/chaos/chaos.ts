@@ -7,6 +7,7 @@
 import fc from "fast-check";
 import { runChurn } from "./churn.ts";
 import { runFailover } from "./failover.ts";
+import { networkSchedules, runNetworks } from "./networks.ts";
 import { inWords, type Schedule, schedules } from "./schedule.ts";
 import { runSteady } from "./steady.ts";
 
@@ -18,6 +19,8 @@ export const PROPERTIES = {
   failover: { run: runFailover, schedules: schedules("failover") },
   /** Peers come and go: what is not delivered is counted. */
   churn: { run: runChurn, schedules: schedules("churn") },
+  /** Whatever a network is like, and whoever moves through it. */
+  networks: { run: runNetworks, schedules: networkSchedules },
 } as const;
 
 /** The name of a property. */

@@ -26,3 +26,8 @@ Deno.test("SocketPeer counts what it could not deliver, whoever comes and goes",
   const failure = await findFailure("churn", { seed: SEED, runs: RUNS });
   assertEquals(failure, undefined, failure);
 });
+
+Deno.test("SocketPeer loses, doubles and reorders nothing, whatever its network is like and wherever it moves", async () => {
+  const failure = await findFailure("networks", { seed: SEED, runs: 500 });
+  assertEquals(failure, undefined, failure);
+});

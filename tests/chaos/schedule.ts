@@ -6,6 +6,7 @@
  */
 
 import fc from "fast-check";
+import type { LinkOptions } from "../../testing.ts";
 
 /** What a message is sent as. */
 export type Kind = "text" | "bytes" | "json" | "blob";
@@ -75,7 +76,16 @@ export type Action =
   | { do: "freeze"; peer: number; ms: number }
   | { do: "latency"; ms: number }
   | { do: "read"; peer: number; on: boolean }
-  | { do: "move"; move: Move; peer: number };
+  | { do: "move"; move: Move; peer: number }
+  | { do: "link"; peer: number; link: Directions }
+  | { do: "breakLink"; peer: number; ms: number }
+  | { do: "readdress"; peer: number; channelAfter: number; online: boolean };
+
+/** A peer's link in both directions. */
+export interface Directions {
+  readonly up: LinkOptions;
+  readonly down: LinkOptions;
+}
 
 /** Something happens, and then time passes. */
 export interface Step {
@@ -94,6 +104,8 @@ export interface Schedule {
   /** Whether a peer sends something whenever it gets something. */
   readonly echo: boolean;
   readonly steps: readonly Step[];
+  /** The first two peers' links, where they are not as wide as can be. */
+  readonly links?: readonly [Directions, Directions];
 }
 
 const names = "ABC";
@@ -103,7 +115,8 @@ export function nameOf(peer: number): string {
   return names[peer];
 }
 
-function weighted<T>(
+/** Draws one of these, as often as their weights say. */
+export function weighted<T>(
   ...choices: [weight: number, arbitrary: fc.Arbitrary<T>][]
 ): fc.Arbitrary<T> {
   return fc.oneof(
@@ -111,7 +124,8 @@ function weighted<T>(
   );
 }
 
-const waits = weighted(
+/** Draws how long to wait after an action. */
+export const waits = weighted(
   [3, fc.constant(0)],
   [6, fc.integer({ min: 1, max: 60 })],
   [6, fc.integer({ min: 1, max: 1500 })],
@@ -119,20 +133,22 @@ const waits = weighted(
   [1, fc.integer({ min: 1, max: 120_000 })],
 );
 
-const sizes = weighted(
+/** Draws how large a message is. */
+export const sizes = weighted(
   [14, fc.integer({ min: 0, max: 40 })],
   [3, fc.integer({ min: 0, max: 5000 })],
   [1, fc.integer({ min: 0, max: 200_000 })],
 );
 
-const kinds = weighted<Kind>(
+/** Draws what a message is sent as. */
+export const kinds = weighted<Kind>(
   [6, fc.constant("text")],
   [3, fc.constant("bytes")],
   [2, fc.constant("json")],
   [1, fc.constant("blob")],
 );
 
-/** Which schedules to draw. */
+/** Which schedules to draw here; those of networks.ts are drawn there. */
 export type Story = "steady" | "failover" | "churn";
 
 /** Those that leave the relay alone. */
@@ -246,6 +262,16 @@ export function schedules(story: Story): fc.Arbitrary<Schedule> {
   });
 }
 
+function sayLink({ up, down }: Directions): string {
+  const [sent, got] = [up, down].map((
+    { rate = Infinity, queue, delay, jitter, loss = 0 },
+  ) =>
+    `${rate === Infinity ? "any" : Math.round(rate)} B/s, queue ${queue}, ` +
+    `${delay} + up to ${jitter} ms, ${(loss * 100).toFixed(1)} % lost`
+  );
+  return `up ${sent}; down ${got}`;
+}
+
 function say(action: Action): string {
   switch (action.do) {
     case "send": {
@@ -266,12 +292,23 @@ function say(action: Action): string {
       }`;
     case "move":
       return `${nameOf(action.peer)} ${MOVES[action.move]}`;
+    case "link":
+      return `${nameOf(action.peer)}'s link is ${sayLink(action.link)}`;
+    case "breakLink":
+      return `${nameOf(action.peer)}'s link is broken for ${action.ms} ms`;
+    case "readdress": {
+      const { peer, channelAfter, online } = action;
+      return `${nameOf(peer)} has another address` +
+        `${online ? "" : ", and is not told"}; channels find a path ` +
+        (channelAfter === Infinity ? "never" : `after ${channelAfter} ms`);
+    }
   }
 }
 
 /** A schedule in words, a line for each thing that happens. */
 export function inWords(schedule: Schedule): string {
-  const { seed, latency, webrtc, socketFallback, echo, steps } = schedule;
+  const { seed, latency, webrtc, socketFallback, echo, steps, links = [] } =
+    schedule;
   const without = webrtc.flatMap((has, peer) =>
     has || !socketFallback ? [] : `${nameOf(peer)} has no WebRTC`
   );
@@ -290,6 +327,7 @@ export function inWords(schedule: Schedule): string {
   });
   return [
     world.join(", "),
+    ...links.map((link, peer) => `${nameOf(peer)}'s link: ${sayLink(link)}`),
     ...lines,
     `${String(at).padStart(8)} ms  everything is repaired`,
   ].join("\n");
