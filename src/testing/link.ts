@@ -118,6 +118,9 @@ export class Link {
     ) {
       if (!(value >= 0)) throw outOfRange(name, "0 or above", value);
     }
+    if (delay + jitter === Infinity) {
+      throw outOfRange("delay", "finite, as must jitter", Infinity);
+    }
     // What is always lost would be sent again for ever.
     if (loss >= 1) throw outOfRange("loss", "below 1", loss);
     this.#rate = rate;

@@ -62,8 +62,9 @@ export interface LinkDirections {
 export interface MoveOptions {
   /**
    * After how long its data channels have found a path again by themselves.
-   * With `Infinity` they never do: 20 seconds later both ends are told that
-   * they have failed, and only an ICE restart or new ones help.
+   * With `Infinity`, or more than 20 seconds, they never do: both ends are told
+   * after 20 seconds that they have failed, and only an ICE restart or new ones
+   * help.
    *
    * @default {5000}
    */
@@ -243,6 +244,24 @@ export class Simulation {
    *
    * A socket has a buffer of 64 KiB in the system that counts as handed over,
    * at both ends, so its `bufferedAmount` is what lies before that.
+   *
+   * @example A slow way up, with much room in front of it
+   * ```ts
+   * import { assert } from "@std/assert";
+   * import { Simulation } from "@socketpeer/socketpeer/testing";
+   *
+   * const simulation = new Simulation();
+   * const [alice, bob] = [simulation.peer(), simulation.peer()];
+   * simulation.link(alice, {
+   *   up: { rate: 100_000, queue: 256 * 1024 },
+   *   down: { rate: 1_000_000, delay: 20, jitter: 10, loss: 0.01 },
+   * });
+   * let gotAt = 0;
+   * bob.on("data", () => gotAt = simulation.clock.now());
+   * alice.send(new Uint8Array(500_000));
+   * await simulation.clock.pass(60_000);
+   * assert(gotAt > 5000 && gotAt < 7000);
+   * ```
    *
    * @throws {RangeError} If a value is out of its range.
    */

@@ -205,7 +205,9 @@ Deno.test("Link gives nothing of its room to a connection that is cut or stalls"
 Deno.test("Link refuses what makes no sense", () => {
   const { links: [link] } = way({});
   for (
-    const wrong of [{ rate: 0 }, { queue: -1 }, { delay: NaN }, { loss: 1 }]
+    const wrong of [{ rate: 0 }, { queue: -1 }, { delay: NaN }, {
+      delay: Infinity,
+    }, { loss: 1 }]
   ) {
     assertThrows(() => link.set(wrong), RangeError);
   }
