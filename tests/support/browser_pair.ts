@@ -10,7 +10,7 @@ import {
   type WebWorker,
 } from "puppeteer";
 import type { JsonValue, SocketPeer, SocketPeerOptions } from "../../client.ts";
-import { findBrowser } from "./find_browser.ts";
+import { findBrowser, findFirefox } from "./find_browser.ts";
 
 const PAGES = fileURLToPath(new URL("../browser/pages", import.meta.url));
 const BUNDLE = fileURLToPath(
@@ -211,20 +211,32 @@ export class Traffic {
   }
 }
 
-let shared: Browser | undefined;
+/** What a page can be in. */
+export type BrowserName = "chromium" | "firefox";
+
+const LAUNCHERS = { chromium: () => launchBrowser(), firefox: launchFirefox };
+
+const shared = new Map<BrowserName, Browser>();
 
 /**
- * Has the tests of a file share one browser, as to start one takes a second.
- * They share nothing else: each page has a context of its own.
+ * Has the tests of a file share one browser of each name, as to start one
+ * takes a second, and Firefox three. They share nothing else: each page has a
+ * context of its own.
  */
-export function shareBrowser(): void {
-  Deno.test.beforeAll(async () => {
-    shared = await launchBrowser();
+export function shareBrowser(
+  names: readonly BrowserName[] = ["chromium"],
+): void {
+  for (const name of names) {
+    Deno.test.beforeAll(async () => {
+      shared.set(name, await LAUNCHERS[name]());
+    });
+  }
+  Deno.test.afterAll(async () => {
+    await Promise.all(shared.values().map(closeBrowser));
   });
-  Deno.test.afterAll(() => shared && closeBrowser(shared));
 }
 
-/** Starts a browser of its own. */
+/** Starts a Chromium of its own. */
 export async function launchBrowser(
   flags: readonly string[] = [],
 ): Promise<Browser> {
@@ -238,6 +250,24 @@ export async function launchBrowser(
   });
 }
 
+/**
+ * Starts a Firefox of its own. WebRTC needs no preference: like Chromium, it
+ * hides its addresses behind names of mDNS, and each resolves the other's.
+ */
+async function launchFirefox(): Promise<Browser> {
+  return await launch({
+    browser: "firefox",
+    executablePath: await findFirefox(),
+    extraPrefsFirefox: {
+      // With the last tab of a process Firefox ends its scripts wherever they
+      // are. Half of the listeners of "pagehide" do not come as far as the
+      // close() of their WebSocket, so that the server gets 1001, not 4000.
+      // To be deleted when 1001 from a page means that it leaves.
+      "dom.abort_script_on_child_shutdown": false,
+    },
+  });
+}
+
 /** Serves the pages of the tests, and the bundle. */
 export function servePages(): AsyncDisposable & { readonly origin: string } {
   const server = Deno.serve({ port: 0, onListen() {} }, serveStatic);
@@ -247,7 +277,7 @@ export function servePages(): AsyncDisposable & { readonly origin: string } {
   };
 }
 
-/** Two pages of one browser that share nothing but the network. */
+/** Two pages that share nothing but the network. */
 export interface BrowserPair extends AsyncDisposable {
   /** Each is in a context of its own, as if in two people's browsers. */
   readonly pages: readonly [Page, Page];
@@ -257,7 +287,7 @@ export interface BrowserPair extends AsyncDisposable {
   readonly origin: string;
   /** Uncaught errors and `console.error` of every page, as they come. */
   readonly errors: string[];
-  /** Opens a further page in a further context. */
+  /** Opens a further page in a further context of the first page's browser. */
   open(url?: string): Promise<Page>;
   /** Makes both peers, of one pair code unless the options say another. */
   start(options: SocketPeerOptions): Promise<void>;
@@ -266,8 +296,8 @@ export interface BrowserPair extends AsyncDisposable {
 }
 
 /**
- * Opens two pages in the browser of {@linkcode shareBrowser}. An address may
- * be anything; what is relative is a file in `tests/browser/pages/`, where the
+ * Opens two pages in browsers of {@linkcode shareBrowser}. An address may be
+ * anything; what is relative is a file in `tests/browser/pages/`, where the
  * bundle is `/socketpeer.min.js`.
  *
  * @example
@@ -279,6 +309,7 @@ export interface BrowserPair extends AsyncDisposable {
 export async function browserPair(
   urlA = "/",
   urlB = urlA,
+  browsers: readonly [BrowserName, BrowserName] = ["chromium", "chromium"],
 ): Promise<BrowserPair> {
   // Closes what was started, last first: also when a later step fails.
   await using stack = new AsyncDisposableStack();
@@ -291,10 +322,14 @@ export async function browserPair(
   });
 
   const errors: string[] = [];
-  const open = async (url = urlA): Promise<Page> => {
-    const context = await shared!.createBrowserContext();
+  const open = async (url = urlA, browser = browsers[0]): Promise<Page> => {
+    const context = await shared.get(browser)!.createBrowserContext();
     contexts.push(context);
-    const page = await context.newPage();
+    // Firefox has one window for all contexts, where one page hides another,
+    // and slows down the timers of the hidden one.
+    const page = await context.newPage(
+      browser === "firefox" ? { type: "window" } : {},
+    );
     page.on("pageerror", (error) => errors.push(String(error)));
     page.on("console", (message) => {
       if (message.type() !== "error") return;
@@ -303,7 +338,7 @@ export async function browserPair(
     await page.goto(new URL(url, origin).href);
     return page;
   };
-  const pages = await Promise.all([open(), open(urlB)] as const);
+  const pages = await Promise.all([open(), open(urlB, browsers[1])] as const);
 
   const peers = [new PagePeer(pages[0]), new PagePeer(pages[1])] as const;
   const each: BrowserPair["each"] = (action) =>

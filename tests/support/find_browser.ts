@@ -8,7 +8,7 @@ export interface BrowserChoice {
 }
 
 /** What Chrome and Chromium are called on the `PATH`. */
-const NAMES = [
+const CHROMIUM_NAMES = [
   "chromium",
   "chromium-browser",
   "google-chrome",
@@ -18,30 +18,57 @@ const NAMES = [
 ];
 
 /** Where they are put on macOS and Windows, which is not on the `PATH`. */
-const PLACES = [
+const CHROMIUM_PLACES = [
   "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
   "/Applications/Chromium.app/Contents/MacOS/Chromium",
   "C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe",
   "C:\\Program Files (x86)\\Google\\Chrome\\Application\\chrome.exe",
 ];
 
+/** What Firefox is called on the `PATH`: Debian has it by another name. */
+const FIREFOX_NAMES = ["firefox", "firefox-esr", "firefox.exe"];
+
+/** Where it is put on macOS and Windows. */
+const FIREFOX_PLACES = [
+  "/Applications/Firefox.app/Contents/MacOS/firefox",
+  "C:\\Program Files\\Mozilla Firefox\\firefox.exe",
+  "C:\\Program Files (x86)\\Mozilla Firefox\\firefox.exe",
+];
+
 /**
- * Finds a browser: the one that `PUPPETEER_EXECUTABLE_PATH` names, else one
+ * Finds Chromium: the one that `PUPPETEER_EXECUTABLE_PATH` names, else one
  * that the machine has, else the one inside npm's `@sparticuz/chromium`.
  */
 export async function findBrowser(): Promise<BrowserChoice> {
   const chosen = Deno.env.get("PUPPETEER_EXECUTABLE_PATH");
   if (chosen) return { executablePath: chosen, env: {} };
 
+  const executablePath = await findFile(CHROMIUM_NAMES, CHROMIUM_PLACES);
+  return executablePath ? { executablePath, env: {} } : await unpackBrowser();
+}
+
+/**
+ * Finds Firefox: the one that `FIREFOX_EXECUTABLE_PATH` names, else one that
+ * the machine has, else none.
+ */
+export async function findFirefox(): Promise<string | undefined> {
+  return Deno.env.get("FIREFOX_EXECUTABLE_PATH") ||
+    await findFile(FIREFOX_NAMES, FIREFOX_PLACES);
+}
+
+/** The first file of such a name on the `PATH`, else the first of `places`. */
+async function findFile(
+  names: readonly string[],
+  places: readonly string[],
+): Promise<string | undefined> {
   const folders = (Deno.env.get("PATH") ?? "").split(delimiter);
   const candidates = [
-    ...NAMES.flatMap((name) => folders.map((folder) => join(folder, name))),
-    ...PLACES,
+    ...names.flatMap((name) => folders.map((folder) => join(folder, name))),
+    ...places,
   ];
-  for (const executablePath of candidates) {
-    if (await isFile(executablePath)) return { executablePath, env: {} };
+  for (const candidate of candidates) {
+    if (await isFile(candidate)) return candidate;
   }
-  return await unpackBrowser();
 }
 
 async function isFile(path: string): Promise<boolean> {
