@@ -1,3 +1,8 @@
+import {
+  shrinkConnection,
+  shrinkListener,
+  shrinkServer,
+} from "./far_sockets.ts";
 import type { AccessLink, Passenger } from "./link.ts";
 import { type FlowPath, TcpFlow } from "./tcp_flow.ts";
 
@@ -44,7 +49,8 @@ const KNOCKS_MS = [0, 1000, 3000, 7000, 15_000, 31_000, 63_000];
  * is, in the way that {@linkcode TcpFlow} tells; a connection begins with a
  * round trip, and with another try after 1, 3 and 7 seconds where that is lost.
  * It reads no more than TCP would have in flight: what the client has beyond
- * that waits in its kernel and its program, as on a real host. What a client
+ * that waits in its kernel and its program, as on a real host; `far_sockets.ts`
+ * has the kernel hold no more than it would there. What a client
  * sent before it closed still arrives.
  */
 export function tcpProxy(port: number, access?: AccessLink): TcpProxy {
@@ -141,6 +147,7 @@ export function tcpProxy(port: number, access?: AccessLink): TcpProxy {
     const blocked = () => stalled || connection.stranded;
     try {
       const roundTripMs = access ? await knock(access, blocked) : 0;
+      if (access) await shrinkServer(port);
       const server = await Deno.connect({ hostname, port });
       if (!connections.has(connection)) return server.close();
       connection.server = server;
@@ -151,6 +158,8 @@ export function tcpProxy(port: number, access?: AccessLink): TcpProxy {
         copy(connection, server, client);
         return;
       }
+      const { localAddr } = server;
+      await shrinkConnection((localAddr as Deno.NetAddr).port);
       const { up, down } = access;
       const there = { forth: up, back: down, blocked };
       const here = { forth: down, back: up, blocked };
@@ -165,6 +174,7 @@ export function tcpProxy(port: number, access?: AccessLink): TcpProxy {
   };
 
   const accept = async () => {
+    if (access) await shrinkListener(listener.addr.port);
     for await (const client of listener) {
       const connection: Connection = { client, stranded: false, flows: [] };
       connections.add(connection);
