@@ -93,6 +93,7 @@ async function tcpScene(shape: LinkShape, greeting?: Uint8Array<ArrayBuffer>) {
   const server = stack.use(sink(greeting));
   const access = stack.use(new AccessLink(shape));
   const proxy: TcpProxy = stack.use(tcpProxy(server.port, access));
+  await proxy.ready;
   const connect = () => Deno.connect({ hostname, port: proxy.port });
   return {
     ...{ server, access, proxy, connect },

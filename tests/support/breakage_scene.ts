@@ -12,7 +12,9 @@ import {
   type Meter,
   type MeterOptions,
   type MeterReport,
+  type Pause,
 } from "./meter.ts";
+import { AccessLink } from "./link.ts";
 import { type Command, startCommand } from "./start_command.ts";
 import { type TcpProxy, tcpProxy } from "./tcp_proxy.ts";
 import { type Side, type UdpProxy, udpProxy } from "./udp_proxy.ts";
@@ -133,7 +135,10 @@ export interface SceneOptions {
   /** Which path has to be there before anything breaks; null: none. */
   readonly path: "relay" | "direct" | null;
   readonly peer?: SocketPeerOptions;
-  readonly meter?: MeterOptions;
+  /** How the traffic is; null for none. */
+  readonly meter?: MeterOptions | null;
+  /** How each side reaches the network; both are at the server by default. */
+  readonly access?: readonly [AccessLink | null, AccessLink | null];
 }
 
 /**
@@ -162,10 +167,15 @@ export class Scene implements AsyncDisposable {
   /** Makes the two, has them send, and waits for the path. */
   static async open(stage: Stage, options: SceneOptions): Promise<Scene> {
     await using stack = new AsyncDisposableStack();
-    const udp = stack.use(udpProxy());
+    const { access = [null, null] } = options;
+    const links = access.map((link) => stack.use(link ?? new AccessLink()));
+    const udp = stack.use(udpProxy([links[0], links[1]]));
     const pairCode = stage.newCode();
     const open = async (side: Side): Promise<Actor> => {
-      const tcp = stack.use(tcpProxy(stage.server.port));
+      const tcp = stack.use(
+        tcpProxy(stage.server.port, access[side] ?? undefined),
+      );
+      await tcp.ready;
       const browser = await stage.browser(side);
       const context = await browser.createContext();
       stack.defer(async () => {
@@ -181,7 +191,7 @@ export class Scene implements AsyncDisposable {
       const peer = new PagePeer(page, LIMIT_MS);
       const url = `http://127.0.0.1:${tcp.port}`;
       await peer.start({ pairCode, url, ...options.peer });
-      await startMeter(peer, options.meter);
+      if (options.meter !== null) await startMeter(peer, options.meter);
       return { page, peer, browser, tcp };
     };
     // The second to arrive makes the offers.
@@ -190,7 +200,9 @@ export class Scene implements AsyncDisposable {
     try {
       if (options.path === "relay") await scene.until("connect");
       if (options.path === "direct") await scene.until("upgrade");
-      if (options.path !== null) await scene.flow(300);
+      if (options.path !== null && options.meter !== null) {
+        await scene.flow(300);
+      }
     } catch (error) {
       await scene[Symbol.asyncDispose]();
       throw error;
@@ -247,6 +259,20 @@ export class Scene implements AsyncDisposable {
     // A duplicate would come now at the latest.
     await this.each((peer) => peer.untilIdle());
     return await this.each((peer) => peer.run(() => meter.report()));
+  }
+
+  /**
+   * Has one side move to another network: its connections are dead without a
+   * word, and its WebRTC has to find the way again.
+   */
+  async move(side: Side, awayMs = 0): Promise<void> {
+    this.actors[side].tcp.strand();
+    await this.udp.move(side, awayMs);
+  }
+
+  /** Pauses of over a quarter of a second, of both sides. */
+  async pauses(): Promise<Pause[]> {
+    return (await this.each((peer) => peer.run(() => meter.pauses()))).flat();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

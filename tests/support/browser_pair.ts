@@ -42,6 +42,8 @@ export interface Recorder {
   readonly connections: RTCPeerConnection[];
   relayed: number;
   direct: number;
+  relayedBytes: number;
+  directBytes: number;
   start(options: SocketPeerOptions): void;
   when(test: () => boolean): Promise<void>;
   until(name: string, count?: number): Promise<unknown[]>;

@@ -27,12 +27,22 @@ export interface Meter {
   /** Ends that; the pause that goes on counts. */
   measured(): void;
   report(): MeterReport;
+  /** Every pause of over a quarter of a second while it was measured. */
+  pauses(): Pause[];
+}
+
+/** When no message came, by the system's clock. */
+export interface Pause {
+  readonly from: number;
+  readonly to: number;
 }
 
 /** How a {@linkcode Meter} sends. */
 export interface MeterOptions {
   /** Time between two messages, in milliseconds. */
   readonly everyMs?: number;
+  /** The size of the largest message. */
+  readonly maxBytes?: number;
   /** Whether it waits for `drain` when it is asked to. */
   readonly polite?: boolean;
 }
@@ -47,7 +57,7 @@ export interface MeterOptions {
  */
 export function createMeter(
   peer: SocketPeer,
-  { everyMs = 4, polite = false }: MeterOptions = {},
+  { everyMs = 4, maxBytes = 200_000, polite = false }: MeterOptions = {},
 ): Meter {
   let sent = 0;
   let waits = false;
@@ -61,8 +71,10 @@ export function createMeter(
   let measuring = false;
   let lastAt: number | null = null;
   let longestPauseMs = 0;
+  const pauses: Pause[] = [];
 
-  const sizeOf = (number: number) => {
+  const sizeOf = (number: number) => Math.min(drawSize(number), maxBytes);
+  const drawSize = (number: number) => {
     const drawn = Math.imul(number + 1, 0x9e3779b1) >>> 0;
     if (number % 150 === 75) return 20_000 + drawn % 180_000;
     return 8 + drawn % (number % 15 === 7 ? 16_000 : 400);
@@ -97,6 +109,10 @@ export function createMeter(
   const pause = () => {
     const now = performance.now();
     if (measuring && lastAt !== null) {
+      if (now - lastAt > 250) {
+        const to = Date.now();
+        pauses.push({ from: to - (now - lastAt), to });
+      }
       longestPauseMs = Math.max(longestPauseMs, now - lastAt);
     }
     lastAt = now;
@@ -146,5 +162,6 @@ export function createMeter(
       corrupt,
       longestPauseMs,
     }),
+    pauses: () => pauses,
   };
 }

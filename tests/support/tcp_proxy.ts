@@ -10,6 +10,8 @@ import { type FlowPath, TcpFlow } from "./tcp_flow.ts";
 export interface TcpProxy extends AsyncDisposable {
   /** Where it listens. */
   readonly port: number;
+  /** Resolves when its sockets are as a link needs them. */
+  readonly ready: Promise<void>;
   /** Connections that are open. */
   readonly open: number;
   /** Breaks every connection, without a closing handshake. */
@@ -173,8 +175,11 @@ export function tcpProxy(port: number, access?: AccessLink): TcpProxy {
     }
   };
 
-  const accept = async () => {
+  const prepare = async () => {
     if (access) await shrinkListener(listener.addr.port);
+  };
+  const ready = prepare();
+  const accept = async () => {
     for await (const client of listener) {
       const connection: Connection = { client, stranded: false, flows: [] };
       connections.add(connection);
@@ -185,6 +190,7 @@ export function tcpProxy(port: number, access?: AccessLink): TcpProxy {
 
   return {
     port: listener.addr.port,
+    ready,
     get open() {
       return [...connections].filter(({ server }) => server).length;
     },

@@ -42,6 +42,9 @@ globalThis.recorder = (() => {
     /** Binary messages by the way they took, in both directions. */
     relayed: 0,
     direct: 0,
+    /** Bytes of those that left here. */
+    relayedBytes: 0,
+    directBytes: 0,
 
     start(options) {
       const peer = self.peer = new SocketPeer(options);
@@ -157,7 +160,10 @@ globalThis.recorder = (() => {
       });
     }
     send(data) {
-      if (typeof data !== "string") self.relayed++;
+      if (typeof data !== "string") {
+        self.relayed++;
+        self.relayedBytes += data.byteLength;
+      }
       super.send(data);
     }
   };
@@ -171,7 +177,10 @@ globalThis.recorder = (() => {
     };
     const { send } = RTCDataChannel.prototype;
     RTCDataChannel.prototype.send = function (data) {
-      if (typeof data !== "string") self.direct++;
+      if (typeof data !== "string") {
+        self.direct++;
+        self.directBytes += data.byteLength;
+      }
       return send.call(this, data);
     };
   }
