@@ -16,6 +16,7 @@ import {
 } from "./meter.ts";
 import { AccessLink } from "./link.ts";
 import { type Command, startCommand } from "./start_command.ts";
+import { proxyFlags, proxyWebRtc } from "./proxy_web_rtc.ts";
 import { type TcpProxy, tcpProxy } from "./tcp_proxy.ts";
 import { type Side, type UdpProxy, udpProxy } from "./udp_proxy.ts";
 
@@ -25,8 +26,6 @@ const SIDES = [0, 1] as const;
 const LIMIT_MS = 90_000;
 
 declare global {
-  /** In a page: puts a proxy between this page and an address. */
-  var standIn: (address: string, port: number) => Promise<number>;
   /** In a page. */
   var meter: Meter;
 }
@@ -42,10 +41,7 @@ class BreakableBrowser implements AsyncDisposable {
 
   static async launch(): Promise<BreakableBrowser> {
     return new BreakableBrowser(
-      await launchBrowser([
-        // A proxy has to know the addresses that it stands in for.
-        "--disable-features=WebRtcHideLocalIpsWithMdns",
-      ]),
+      await launchBrowser(proxyFlags),
     );
   }
 
@@ -292,36 +288,4 @@ async function startMeter(peer: PagePeer, options = {}): Promise<void> {
     String(createMeter),
     options,
   );
-}
-
-/** Has a page's connections know only stand-ins for the other side. */
-async function proxyWebRtc(
-  page: Page,
-  standIn: (address: string, port: number) => Promise<number>,
-): Promise<void> {
-  await page.exposeFunction("standIn", standIn);
-  await page.evaluateOnNewDocument(() => {
-    const { prototype } = RTCPeerConnection;
-    const { addIceCandidate, setRemoteDescription } = prototype;
-    prototype.setRemoteDescription = function (
-      { type, sdp = "" }: RTCSessionDescriptionInit,
-    ) {
-      // Every candidate comes by itself too.
-      const bare = sdp.replace(/^a=candidate.*\r\n/gm, "");
-      return Reflect.apply(setRemoteDescription, this, [{ type, sdp: bare }]);
-    };
-    prototype.addIceCandidate = async function (
-      init?: RTCIceCandidateInit | null,
-    ) {
-      const words = init?.candidate?.split(" ") ?? [];
-      if (words.length > 1) {
-        const [, , protocol, , address, port] = words;
-        // Only these go through the proxy.
-        if (protocol !== "udp" || !/^[\d.]+$/.test(address)) return;
-        words[5] = String(await standIn(address, Number(port)));
-        init = { ...init, candidate: words.join(" ") };
-      }
-      await Reflect.apply(addIceCandidate, this, [init]);
-    };
-  });
 }
