@@ -62,6 +62,12 @@ export interface PipeOptions {
   readonly initiator?: boolean;
 }
 
+/** What has come when a message came, and when that was by every clock. */
+export interface Arrival {
+  readonly received: number;
+  readonly at: number;
+}
+
 /** What `pages/work.js` puts into a page. */
 interface PageBench {
   open(options: PipeOptions): Promise<void>;
@@ -71,6 +77,10 @@ interface PageBench {
   echo(): void;
   roundTrips(count: number): Promise<number>;
   wait(options: PipeOptions): void;
+  count(): void;
+  flood(messageBytes: number): void;
+  arrival(): Promise<Arrival>;
+  downgrades(): number;
   start(options: PipeOptions): Promise<{ openedMs: number; firstMs: number }>;
 }
 
@@ -136,13 +146,13 @@ export class BenchBrowser implements AsyncDisposable {
   }
 
   /** Starts it; throws where there is no browser. */
-  static async start(): Promise<BenchBrowser> {
+  static async start(flags: readonly string[] = []): Promise<BenchBrowser> {
     await using stack = new AsyncDisposableStack();
     const { executablePath, env } = await findBrowser();
     const browser = await launch({
       executablePath,
       env: { ...Deno.env.toObject(), ...env },
-      args: FLAGS,
+      args: [...FLAGS, ...flags],
     });
     stack.defer(() => browser.close());
     const server = Deno.serve(
@@ -157,8 +167,12 @@ export class BenchBrowser implements AsyncDisposable {
   }
 
   /** Opens a page in a context of its own. */
-  async open(library: LibraryName): Promise<BenchPage> {
+  async open(
+    library: LibraryName,
+    prepare?: (page: Page) => Promise<void>,
+  ): Promise<BenchPage> {
     const page = new BenchPage(await this.#newPage());
+    await prepare?.(page.page);
     await this.load(page, library);
     return page;
   }

@@ -6,6 +6,9 @@
  *     deno task bench --quick     less of it, in under a minute
  *     deno task bench:relay       the server; also bench:channel, two pages, and
  *                                 bench:session, the parts
+ *     deno task bench network     slow, far and lossy networks, which take half
+ *                                 an hour and are not part of everything; with
+ *                                 --net "1 Mbit/s" those of such a name
  *     deno task bench --sweep     how costs grow with pairs, sizes and queues,
  *                                 which is part of everything, alone
  *     deno task bench --keep      keeps the result, and draws the chart of it
@@ -21,6 +24,7 @@ import type { Work } from "./contest.ts";
 import { drawChart } from "./chart.ts";
 import { pinLoad, watchMachine } from "./machine.ts";
 import { measureMessages } from "./messages.ts";
+import { measureNetworks } from "./network.ts";
 import { installPackages } from "./packages.ts";
 import { type Plan, PLANS } from "./plan.ts";
 import { measureMemory, measurePackets, measurePairings } from "./relay.ts";
@@ -34,7 +38,7 @@ import { measureParts } from "./session.ts";
 import { type Curve, formatCurves, sweep } from "./sweep.ts";
 import { formatTable, missed } from "./table.ts";
 
-type Step = (plan: Plan) => Promise<Work[]>;
+type Step = (plan: Plan, net: string) => Promise<Work[]>;
 
 /** What is measured, in the order of the table. */
 const SUITES = {
@@ -47,6 +51,7 @@ const SUITES = {
   channel: [measurePages],
   session: [measureParts],
   bundle: [measureBundles],
+  network: [measureNetworks],
 } as const satisfies Record<string, readonly Step[]>;
 
 type SuiteName = keyof typeof SUITES;
@@ -59,6 +64,7 @@ function readFlags() {
         quick: { type: "boolean", default: false },
         tiny: { type: "boolean", default: false },
         sweep: { type: "boolean", default: false },
+        net: { type: "string", default: "" },
         keep: { type: "boolean", default: false },
       },
       allowPositionals: true,
@@ -83,8 +89,9 @@ if (values.keep && positionals.length > 0) {
   Deno.exit(2);
 }
 // The compilers alone take long over the parts.
-const unasked = Object.keys(SUITES)
-  .filter((name) => size === "full" || name !== "session");
+const unasked = Object.keys(SUITES).filter((name) =>
+  name !== "network" && (size === "full" || name !== "session")
+);
 const names = (positionals.length > 0 ? positionals : unasked) as SuiteName[];
 
 /** How costs grow, beside what they are. */
@@ -111,7 +118,7 @@ for (const name of names) {
   await pinLoad(name === "relay");
   for (const step of SUITES[name] as readonly Step[]) {
     try {
-      works.push(...await step(PLANS[size]));
+      works.push(...await step(PLANS[size], values.net));
     } catch (error) {
       console.log(`${step.name} failed: ${(error as Error).message}`);
     }

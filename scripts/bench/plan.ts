@@ -32,6 +32,9 @@ export interface Plan {
   readonly starts: number;
   /** Bytes that pass while the heap is watched. */
   readonly heapBytes: number;
+  /** How often, and how long, each contender has each network. */
+  readonly networkRounds: number;
+  readonly networkMs: number;
 }
 
 const MiB = 2 ** 20;
@@ -50,6 +53,8 @@ export const PLANS = {
     roundTrips: 1000,
     starts: 15,
     heapBytes: 1024 * MiB,
+    networkRounds: 3,
+    networkMs: 15_000,
     warmMessages: 5000,
     smallMs: 800,
     mostPairsOfLarge: 500,
@@ -67,6 +72,8 @@ export const PLANS = {
     roundTrips: 100,
     starts: 2,
     heapBytes: 8 * MiB,
+    networkRounds: 1,
+    networkMs: 8000,
     warmMessages: 500,
     smallMs: 200,
     mostPairsOfLarge: 1,
@@ -84,6 +91,8 @@ export const PLANS = {
     roundTrips: 10,
     starts: 1,
     heapBytes: MiB,
+    networkRounds: 1,
+    networkMs: 1000,
     warmMessages: 100,
     smallMs: 20,
     mostPairsOfLarge: 1,

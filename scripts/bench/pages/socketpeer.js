@@ -6,6 +6,8 @@ globalThis.createPipe = ({ port, code, path }, onmessage) => {
     url: `http://127.0.0.1:${port}`,
   });
   peer.on("data", onmessage);
+  let downgrades = 0;
+  peer.on("downgrade", () => downgrades++);
   const event = path === "direct" ? "upgrade" : "connect";
   return {
     opened: new Promise((resolve) => peer.once(event, resolve)),
@@ -14,5 +16,6 @@ globalThis.createPipe = ({ port, code, path }, onmessage) => {
       return new Promise((resolve) => peer.once("drain", resolve));
     },
     writable: () => peer.writable,
+    downgrades: () => downgrades,
   };
 };

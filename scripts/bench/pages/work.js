@@ -62,6 +62,34 @@ globalThis.bench = {
     return performance.now() - start;
   },
 
+  /** Counts what comes from now on. */
+  count() {
+    this.received = 0;
+    this.onmessage = (data) => {
+      this.received += data.byteLength ?? data.length;
+      this.onarrival?.({ received: this.received, at: Date.now() });
+    };
+  },
+
+  /** Resolves when the next message has come. */
+  arrival() {
+    return new Promise((resolve) => this.onarrival = resolve);
+  },
+
+  /** Sends as much as the pipe takes, from now on. */
+  async flood(messageBytes) {
+    const message = new Uint8Array(messageBytes);
+    for (;;) {
+      const wait = this.pipe.send(message);
+      if (wait) await wait;
+    }
+  },
+
+  /** How often the pipe has left its data channel. */
+  downgrades() {
+    return this.pipe.downgrades?.() ?? 0;
+  },
+
   echo() {
     this.onmessage = (data) => this.pipe.send(data);
   },
