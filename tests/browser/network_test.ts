@@ -53,7 +53,7 @@ function mbit(megabits: number): number {
 /** Breaks something under traffic; how long messages paused, by when it ended. */
 async function pauses(
   path: "relay" | "direct",
-  act: (scene: Scene, access: AccessLink) => Promise<void>,
+  act: (scene: Scene) => Promise<void>,
 ): Promise<{ longest: number; after: number }> {
   const access = both(NEAR);
   await using scene = await Scene.open(stage, {
@@ -62,7 +62,7 @@ async function pauses(
   await scene.each((peer) => peer.run(() => meter.measure()));
   // A pause begins with a message.
   await scene.flow(200);
-  await act(scene, access[0]);
+  await act(scene);
   const wholeAt = Date.now();
   // What was on its way says nothing, what is sent from now on does.
   const sent = await scene.each((peer) => peer.run(() => meter.report().sent));
@@ -114,7 +114,7 @@ function linkDead(path: "relay" | "direct"): NetworkRow {
     name: `link dead for 8 s and back, ${where}`,
     group: "gaps",
     async run() {
-      const { after } = await pauses(path, async (_, access) => {
+      const { after } = await pauses(path, async ({ actors: [{ access }] }) => {
         access.dead = true;
         await delay(8000);
         access.dead = false;

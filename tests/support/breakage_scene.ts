@@ -124,6 +124,8 @@ export interface Actor {
   readonly browser: BreakableBrowser;
   /** Between this page and the server. */
   readonly tcp: TcpProxy;
+  /** What its packets to the other page take; its TCP too, if one was given. */
+  readonly access: AccessLink;
 }
 
 /** How a {@linkcode Scene} begins. */
@@ -188,7 +190,7 @@ export class Scene implements AsyncDisposable {
       const url = `http://127.0.0.1:${tcp.port}`;
       await peer.start({ pairCode, url, ...options.peer });
       if (options.meter !== null) await startMeter(peer, options.meter);
-      return { page, peer, browser, tcp };
+      return { page, peer, browser, tcp, access: links[side] };
     };
     // The second to arrive makes the offers.
     const actors = [await open(0), await open(1)] as const;
@@ -259,11 +261,13 @@ export class Scene implements AsyncDisposable {
 
   /**
    * Has one side move to another network: its connections are dead without a
-   * word, and its WebRTC has to find the way again.
+   * word, and its WebRTC has to find the way again. For so long it has none.
    */
   async move(side: Side, awayMs = 0): Promise<void> {
-    this.actors[side].tcp.strand();
-    await this.udp.move(side, awayMs);
+    const { tcp, access } = this.actors[side];
+    if (awayMs > 0) access.breakFor(awayMs);
+    tcp.strand();
+    await this.udp.move(side);
   }
 
   /** Pauses of over a quarter of a second, of both sides. */

@@ -38,7 +38,7 @@ export class Link {
   shape: LinkShape;
   /** Nothing passes. */
   dead = false;
-  /** What it has been given to carry and has not dropped, headers included. */
+  /** What its queue has taken, headers included. */
   carriedBytes = 0;
   /** Packets that its queue had no room for, or that were lost. */
   droppedPackets = 0;
@@ -78,13 +78,19 @@ export class Link {
     } = this.shape;
     const full = this.queuedBytes(at) + bytes > queueBytes &&
       this.#freeAt > at;
-    if (this.dead || !spared && (full || Math.random() < loss)) {
+    if (this.dead || full && !spared) {
       this.droppedPackets++;
       passenger.lost?.(at);
       return;
     }
+    // What is lost on the way has taken the way all the same.
     this.carriedBytes += bytes;
     this.#freeAt = Math.max(at, this.#freeAt) + 1000 * bytes / bytesPerSecond;
+    if (!spared && Math.random() < loss) {
+      this.droppedPackets++;
+      passenger.lost?.(at);
+      return;
+    }
     const jitter = jitterMs * (2 * Math.random() - 1);
     const arrival = this.#freeAt + Math.max(0, delayMs + jitter);
     this.#lastAt = Math.max(this.#lastAt, arrival);

@@ -19,10 +19,10 @@ export interface UdpProxy extends AsyncDisposable {
   drop(part: number, to?: readonly Side[]): void;
   /**
    * Has one side move to another address: what it sends comes from new ports
-   * from then on, and what is sent to its old ones never arrives. For so long
-   * it has no address at all.
+   * from then on, and what is sent to its old ones never arrives. The other
+   * side's ICE has to find the new ones, as with a NAT that has forgotten.
    */
-  move(side: Side, awayMs?: number): Promise<void>;
+  move(side: Side): Promise<void>;
 }
 
 /** The port that stands in for a peer's own. */
@@ -48,7 +48,6 @@ export function udpProxy(
 ): UdpProxy {
   const standIns = new Map<string, Promise<StandIn>>();
   const sockets = new Set<Socket>();
-  const awayUntil: [number, number] = [0, 0];
   const dropped: [number, number] = [0, 0];
   let passed = 0;
 
@@ -81,7 +80,6 @@ export function udpProxy(
     const { side } = to;
     const other = side === 0 ? 1 : 0;
     const sender = await standInFor(other, address, port);
-    if (Math.max(...awayUntil) > now) return;
     const bytes = packet.length + HEADER_BYTES;
     const arrived = async () => {
       // It moved meanwhile.
@@ -110,8 +108,7 @@ export function udpProxy(
     drop(part, to = [0, 1]) {
       for (const side of to) dropped[side] = part;
     },
-    async move(side, awayMs = 0) {
-      awayUntil[side] = performance.now() + awayMs;
+    async move(side) {
       const old = await Promise.all(standIns.values());
       for (const standIn of old) {
         if (standIn.side !== side) continue;
