@@ -39,8 +39,15 @@ export class SimulatedChannel implements DataChannelLike {
   }
 
   get bufferedAmount(): number {
+    if (this.#unconfirmed) return this.#bufferedAmount;
     const { linked, waitingBytes, bytes } = this.wire;
     return linked ? waitingBytes : bytes;
+  }
+
+  /** SCTP sends little more while nothing comes that confirms what arrives. */
+  get #unconfirmed(): boolean {
+    const back = this.other?.wire;
+    return !!back && (back.stalled || back.cut);
   }
 
   send(data: string | Uint8Array): void {
@@ -50,7 +57,8 @@ export class SimulatedChannel implements DataChannelLike {
     this.#watch("out", copy);
     const arrive = () => this.other?.host.run(() => this.other?.receive(copy));
     this.wire.carry(arrive, bytes, !isText);
-    this.#bufferedAmount = this.bufferedAmount;
+    if (this.#unconfirmed) this.#bufferedAmount += bytes;
+    else this.#bufferedAmount = this.bufferedAmount;
   }
 
   close(): void {

@@ -162,7 +162,7 @@ export class Wire implements Flow {
     const rate = Math.min(...route.map(({ rate }) => rate));
     const most = Math.max(
       MIN_PIECE_BYTES,
-      Math.min(rate / PIECES_PER_SECOND, MAX_PIECE_BYTES),
+      Math.min(Math.ceil(rate / PIECES_PER_SECOND), MAX_PIECE_BYTES),
     );
     const parts: Part[] = [];
     for (let left = bytes, last = false; !last; left -= most) {
