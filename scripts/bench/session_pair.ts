@@ -30,10 +30,10 @@ export class SessionPair {
         const packet = this.#from.nextPacket(this, 0);
         if (!packet) break;
         packets++;
-        this.#to.receive(packet, 0, this);
+        this.#to.receive(packet);
       }
       if (packets === 0) return;
-      this.#from.receive(this.#to.ackPacket(), 0, this);
+      this.#from.receive(this.#to.ackPacket());
     }
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Where a peer stands, and what may follow what.
+ * Where a peer and its conversation stand, and what may follow what.
  *
  * @module
  */
@@ -19,16 +19,62 @@ export type ConnectionState =
   /** Ended; a call of `connect()` begins anew. */
   | "closed";
 
-const NEXT: Readonly<Record<ConnectionState, readonly ConnectionState[]>> = {
-  idle: ["connecting", "closed"],
-  connecting: ["waiting", "connected", "reconnecting", "idle", "closed"],
-  waiting: ["connecting", "connected", "reconnecting", "idle", "closed"],
-  connected: ["waiting", "reconnecting", "closed"],
-  reconnecting: ["connecting", "waiting", "connected", "idle", "closed"],
-  closed: [],
-};
+/** Where a conversation stands. */
+export type Phase =
+  /** Nobody has called `connect()`, or the attempt was given up. */
+  | "idle"
+  /** On the way to the server, or waiting there for another peer. */
+  | "seeking"
+  /** The partner is known; no path has joined the two yet. */
+  | "met"
+  /** A path joins the two. */
+  | "joined"
+  /** A path has joined the two, and none does now. */
+  | "apart"
+  /** `close()` was called: what was sent is still being delivered. */
+  | "lingering"
+  /** Ended, and the last acknowledgement is still leaving. */
+  | "parting"
+  /** Ended, and nothing is left of it. */
+  | "over";
 
-/** Whether a peer in state `from` may enter state `to`. */
-export function mayEnter(from: ConnectionState, to: ConnectionState): boolean {
-  return NEXT[from].includes(to);
+/** Which timers a phase may have running. */
+export type PhaseTimer = "connect" | "resume" | "linger" | "lastWords";
+
+/** What holds in a phase. */
+export interface PhaseRule {
+  /** What may follow. */
+  readonly next: readonly Phase[];
+  /** Started on entering, unless they run already; all others are stopped. */
+  readonly timers: readonly PhaseTimer[];
+  /** Whether a path has joined the two. */
+  readonly begun?: true;
+  /** Where the peer stands; in the other phases the server decides it. */
+  readonly state?: ConnectionState;
 }
+
+/** The life of a conversation. */
+export const PHASES: Readonly<Record<Phase, PhaseRule>> = {
+  idle: { next: ["seeking", "over"], timers: [], state: "idle" },
+  seeking: { next: ["idle", "met", "over"], timers: ["connect"] },
+  met: { next: ["idle", "joined", "over"], timers: ["connect", "resume"] },
+  joined: {
+    next: ["apart", "lingering", "parting", "over"],
+    timers: [],
+    begun: true,
+    state: "connected",
+  },
+  apart: {
+    next: ["joined", "lingering", "over"],
+    timers: ["resume"],
+    begun: true,
+  },
+  lingering: {
+    next: ["parting", "over"],
+    timers: ["linger"],
+    begun: true,
+    state: "closed",
+  },
+  parting: { next: ["over"], timers: ["lastWords"], state: "closed" },
+  over: { next: [], timers: [], state: "closed" },
+};

@@ -1,6 +1,6 @@
 /**
  * One conversation with one other peer, from dialing the server until it has
- * ended for good: joins signaling, session, path and upgrades.
+ * ended for good: joins session, path and links.
  *
  * A conversation has an `id` of its own, and one partner at most: whoever has
  * both ids has the same conversation, over however many sockets.
@@ -10,20 +10,28 @@
 
 import { ConversationEndedError, SocketPeerError } from "../errors.ts";
 import { BUSY, ENDED_BY_SERVER, PEER_LEFT } from "../protocol/close_code.ts";
-import type { ControlMessage, Hello, Ticket } from "../protocol/control.ts";
+import type {
+  ControlData,
+  ControlMessage,
+  Ticket,
+} from "../protocol/control.ts";
 import { PROTOCOL_VERSION } from "../protocol/limits.ts";
 import type { Cancel, RtcConfiguration, Runtime } from "../runtime.ts";
 import { afterAwake } from "./awake.ts";
-import type { ConnectionState } from "./connection_state.ts";
-import { LEGACY_HELLO, LegacyRelay } from "./legacy_relay.ts";
+import {
+  type ConnectionState,
+  type Phase,
+  PHASES,
+  type PhaseTimer,
+} from "./connection_state.ts";
+import { DirectLink } from "./direct_link.ts";
 import type { CloseInfo, CloseReason, SocketPeerEvents } from "./events.ts";
+import { LEGACY_HELLO, LegacyRelay } from "./legacy_relay.ts";
 import { randomCode, type ResolvedOptions } from "./options.ts";
 import { Path, type PathKind } from "./path.ts";
 import { SendQueue } from "./send_queue.ts";
+import { type LinkEnd, ServerLink } from "./server_link.ts";
 import { Session } from "./session.ts";
-import { Signaling, type SignalingEnd } from "./signaling.ts";
-import { WebSocketRelay } from "./transports/websocket_relay.ts";
-import { Upgrader } from "./upgrader.ts";
 
 /** How long `close()` waits for what was sent to be acknowledged. */
 const LINGER_MS = 5000;
@@ -51,28 +59,26 @@ export class Conversation {
   readonly #session: Session;
   readonly #queue: SendQueue;
   readonly #path: Path;
-  readonly #signaling: Signaling;
-  #upgrader?: Upgrader;
+  readonly #server: ServerLink;
+  #direct?: DirectLink;
   #partner: string | undefined;
   /** Where the other peer speaks version 1. */
   #legacy?: LegacyRelay;
-  #relay?: WebSocketRelay;
   #iceServers: readonly object[] | undefined;
   /** Who waits for something to have become true, and looks again. */
   readonly #waiters: (() => void)[] = [];
   /** How it ended. */
   #info?: CloseInfo;
-  #begun = false;
-  #lingering = false;
-  #ended = false;
   /** Why the last attempt to connect failed. */
   #lastError: SocketPeerError | undefined;
+  /** Whether the server will not have this peer again. */
+  #refused = false;
+  #phase: Phase = "idle";
   #state: ConnectionState = "idle";
-  #connectTimer?: Cancel;
-  #resumeTimer?: Cancel;
-  #lingerTimer?: Cancel;
-  /** What is left to do once it has ended. */
-  #closePath = () => {};
+  readonly #timers: Partial<Record<PhaseTimer, Cancel>> = {};
+  /** What is to be told when the step that is under way is done. */
+  readonly #news: (() => void)[] = [];
+  #steps = 0;
 
   /**
    * Waits for {@linkcode Conversation.connect}; messages may be queued.
@@ -90,26 +96,26 @@ export class Conversation {
     this.#handlers = handlers;
     this.ticket = { id: randomCode(runtime), key: randomCode(runtime) };
     this.#session = new Session({
-      message: (message) => this.#emit("data", message),
-      ended: (aborted) => this.#remoteEnded(aborted),
+      // At once, as its reader may call for a pause in the middle of a packet.
+      message: (message) => handlers.emit("data", message),
+      ended: (aborted) => this.#step(() => this.#remoteEnded(aborted)),
+      acknowledged: (...packet) => this.#path.acknowledged(...packet),
     }, options.maxMessageBytes);
     this.#queue = new SendQueue(this.#session, options, {
       ready: () => {
         this.#path.sendSoon();
-        this.#progress();
+        this.#step(() => this.#progress());
       },
-      unreadable: (error) => this.#emit("error", error),
+      unreadable: (error) => this.#step(() => this.#emit("error", error)),
     });
     this.#path = new Path(this.#session, runtime, {
-      changed: (to, from) => this.#pathChanged(to, from),
-      directLost: () => {
-        if (this.#ended) this.#closePath();
-        else this.#upgrader?.channelLost();
-      },
-      progress: () => this.#progress(),
-      failed: (error) => this.#fail(error as SocketPeerError),
+      changed: (to, from) => this.#step(() => this.#pathChanged(to, from)),
+      progress: () => this.#step(() => this.#progress()),
+      // What is beneath may be dead, or what a new channel needs.
+      doubted: (patienceMs) => this.#server.probe(patienceMs),
+      failed: (error) => this.#step(() => this.#fail(error as SocketPeerError)),
     });
-    this.#signaling = new Signaling({
+    this.#server = new ServerLink({
       ...options,
       runtime,
       pairRequest: () => ({
@@ -121,12 +127,16 @@ export class Conversation {
         leaves: before,
         // Who does not dial again needs no place meanwhile.
         resumeTimeout: options.reconnect ? options.resumeTimeout : 0,
-        hello: this.#hello,
+        hello: {
+          received: this.#session.received,
+          webrtc: !!options.webrtc,
+          relay: options.socketFallback,
+          maxMessageBytes: options.maxMessageBytes,
+        },
       }),
-      message: (message) => this.#control(message),
-      packet: (packet) => this.#relay?.receive(packet),
-      malformed: (error) => this.#emit("error", error),
-      ended: (end) => this.#signalingEnded(end),
+      message: (message) => this.#step(() => this.#control(message)),
+      malformed: (error) => this.#step(() => this.#emit("error", error)),
+      ended: (end) => this.#step(() => this.#serverLost(end)),
     });
   }
 
@@ -137,7 +147,7 @@ export class Conversation {
 
   /** Which way messages leave. */
   get path(): PathKind {
-    return this.#state === "connected" ? this.#path.kind : null;
+    return this.#phase === "joined" ? this.#path.kind : null;
   }
 
   /** Bytes accepted and not acknowledged. */
@@ -167,26 +177,19 @@ export class Conversation {
     this.#path.pause(paused);
   }
 
-  /** Begins to connect, or stops waiting out the backoff. */
+  /** Begins to connect; later it is as good as a probe. */
   connect(): void {
-    if (this.#state === "idle") {
-      const { timeout, webrtc, rtcConfig } = this.#options;
-      if (timeout > 0) {
-        this.#connectTimer = this.#runtime.after(
-          timeout,
-          () => {
-            this.#reportTimeout();
-            if (this.#ended || this.#begun) return;
-            if (!this.#options.reconnect) this.#stop();
-            else if (this.#signaling.dialing) this.#dialLater();
-          },
-        );
+    this.#step(() => {
+      if (!this.#enter("seeking")) {
+        this.probe();
+        return;
       }
-      this.#enter("connecting");
-      if (!this.#ended) this.#signaling.dial();
-      // What was done until here may have been the end of it.
-      if (!webrtc || this.#ended || this.#state === "idle") return;
-      this.#upgrader ??= new Upgrader({
+      this.#show("connecting");
+      this.#server.dial();
+      const { webrtc, rtcConfig } = this.#options;
+      // Where no socket can be made it has ended already.
+      if (!webrtc || this.#phase !== "seeking") return;
+      this.#direct = new DirectLink({
         runtime: this.#runtime,
         webrtc,
         config: () => ({
@@ -195,15 +198,22 @@ export class Conversation {
         }),
         // Both know both ids, so they agree.
         polite: () => this.ticket.id < this.#partner!,
-        signal: (message) => this.#signaling.send(message),
-        attempt: () => this.#emit("upgrade_attempt"),
-        opened: (channel) => this.#path.setDirect(channel),
-        lost: (channel) => this.#path.dropDirect(channel),
-        failed: (error) => this.#report("upgrade_error", error),
+        signal: (message) => this.#server.send(message),
+        attempt: () => this.#step(() => this.#emit("upgrade_attempt")),
+        opened: (channel) => this.#path.add(channel),
+        failed: (error) =>
+          this.#step(() => this.#report("upgrade_error", error)),
       });
-    } else if (this.#state === "reconnecting" && !this.#signaling.dialing) {
-      this.#signaling.dial();
-    }
+    });
+  }
+
+  /**
+   * Looks at once whether what there is still works, and waits no longer for
+   * the next attempt.
+   */
+  probe(): void {
+    this.#path.probe();
+    this.#server.probe();
   }
 
   /**
@@ -211,61 +221,46 @@ export class Conversation {
    * that takes no longer than the linger time.
    */
   close(): void {
-    if (this.#ended || this.#lingering) return;
-    const pointless = !this.#begun ||
-      this.#path.kind === null && this.#queue.unacknowledged === 0;
-    if (pointless) {
-      this.destroy();
-      return;
-    }
-    this.#lingering = true;
-    this.#session.stopReceiving();
-    this.#resumeTimer?.();
-    this.#lingerTimer = this.#runtime.after(LINGER_MS, () => this.destroy());
-    this.#queue.onceEmpty(() => {
-      if (this.#ended) return;
-      this.#session.end();
-      this.#path.sendSoon();
+    this.#step(() => {
+      const pointless = this.#path.kind === null &&
+        this.#queue.unacknowledged === 0;
+      if (this.#phase === "lingering") return;
+      if (pointless || !this.#enter("lingering")) {
+        this.destroy();
+        return;
+      }
+      this.#session.stopReceiving();
+      this.#queue.onceEmpty(() => {
+        this.#session.end();
+        this.#path.end();
+      });
     });
-    this.#enter("closed");
   }
 
   /** Ends the conversation at once. */
   destroy(): void {
-    this.#end("local");
-    this.#closePath();
-  }
-
-  #dropUpgrader(): void {
-    this.#upgrader?.close();
-    this.#upgrader = undefined;
-  }
-
-  get #hello(): Hello {
-    const { webrtc, socketFallback, maxMessageBytes } = this.#options;
-    return {
-      received: this.#session.received,
-      webrtc: !!webrtc,
-      relay: socketFallback,
-      maxMessageBytes,
-    };
+    this.#step(() => {
+      this.#end("local");
+      this.#enter("over");
+    });
   }
 
   #control(message: ControlMessage): void {
     switch (message.type) {
       case "peer.waiting":
-        if (this.#path.kind === null) this.#enter("waiting");
+        this.#server.closeRelay();
+        if (this.#path.kind === null) this.#show("waiting");
         break;
       case "peer.found":
         this.#found(message.data);
         break;
       case "peer.lost":
-        this.#upgrader?.signalingLost();
-        this.#path.setRelay();
+        this.#direct?.signalingLost();
+        this.#server.closeRelay();
         break;
       case "rtc.connect":
       case "rtc.signal":
-        this.#upgrader?.receive(message);
+        this.#direct?.receive(message);
         break;
       case "ice.servers":
         this.#iceServers = message.data.iceServers;
@@ -286,10 +281,9 @@ export class Conversation {
   }
 
   #found(
-    { initiator, id = "", hello = LEGACY_HELLO, iceServers }:
-      (ControlMessage & {
-        type: "peer.found";
-      })["data"],
+    { initiator, id = "", hello = LEGACY_HELLO, iceServers }: ControlData<
+      "peer.found"
+    >,
   ): void {
     // One of version 1 has no name, so it may be another each time.
     if (this.#partner !== undefined && (!id || this.#partner !== id)) {
@@ -299,16 +293,18 @@ export class Conversation {
     this.#partner = id;
     this.#iceServers = iceServers ?? this.#iceServers;
     try {
-      this.#session.acknowledge(hello.received, this.#runtime.now());
+      this.#session.acknowledge(hello.received);
     } catch (error) {
       this.#fail(error as SocketPeerError);
       return;
     }
+    // It may have made room.
+    this.#path.sendSoon();
     this.#queue.limitMessages(hello.maxMessageBytes);
     const { webrtc, socketFallback } = this.#options;
     const relayed = socketFallback && hello.relay;
-    if (!hello.webrtc) this.#dropUpgrader();
-    if (!this.#upgrader && !relayed) {
+    if (!hello.webrtc) this.#dropDirect();
+    if (!this.#direct && !relayed) {
       this.#report(
         "connect_error",
         new SocketPeerError(
@@ -321,77 +317,61 @@ export class Conversation {
       this.#stop();
       return;
     }
+    this.#enter("met");
     if (relayed) {
       if (!id) {
         this.#legacy = new LegacyRelay({
-          send: (message) => this.#signaling.send(message),
-          failed: (error) => this.#fail(error),
+          send: (message) => this.#server.send(message),
+          failed: (error) => this.#step(() => this.#fail(error)),
         });
       }
-      this.#relay = new WebSocketRelay((packet) =>
-        this.#signaling.sendPacket(packet)
-      );
-      this.#path.setRelay(this.#legacy ?? this.#relay);
+      this.#path.add(this.#server.openRelay(this.#legacy));
     }
-    if (this.#ended) return;
-    // A partner that is gone before any path opened must not be waited for.
-    if (this.#path.kind === null) this.#waitForPath();
-    this.#upgrader?.signalingReady(initiator);
+    this.#direct?.signalingReady(initiator);
     this.#progress();
   }
 
   #pathChanged(to: PathKind, from: PathKind): void {
-    if (this.#ended) return;
     if (to === null) {
-      // In version 1 nobody knows who it is that comes back.
-      if (this.#legacy) this.#end("away");
-      if (this.#ended || this.#lingering) return;
-      const { accepted } = this.#signaling;
-      if (this.#options.reconnect || accepted) {
-        this.#waitForPath();
-        this.#enter(accepted ? "waiting" : "reconnecting");
-      } else this.#end("lost");
+      this.#pathLost();
       return;
     }
-    this.#resumeTimer?.();
-    this.#resumeTimer = undefined;
-    if (this.#lingering) return;
-    this.#connectTimer?.();
-    this.#enter("connected");
-    if (!this.#begun) {
-      this.#begun = true;
-      this.#emit("connect");
-    } else if (from === null) this.#emit("reconnect");
+    const begins = !PHASES[this.#phase].begun;
+    this.#enter("joined");
+    if (begins) this.#emit("connect");
+    else if (from === null) this.#emit("reconnect");
     if (to === "direct") {
-      this.#signaling.send({ type: "upgrade" });
+      this.#server.send({ type: "upgrade" });
       this.#emit("upgrade");
     } else if (from === "direct") this.#emit("downgrade");
   }
 
-  #waitForPath(): void {
-    // The time that this page slept is not the other peer's absence.
-    this.#resumeTimer ??= afterAwake(
-      this.#runtime,
-      this.#options.resumeTimeout,
-      () => this.#end("away"),
-    );
+  #pathLost(): void {
+    const { accepted } = this.#server;
+    // In version 1 nobody knows who it is that comes back.
+    if (this.#legacy) this.#end("away");
+    // What was to be said last can't be said any more.
+    else if (this.#info) this.#enter("over");
+    else if (this.#enter("apart")) {
+      const over = !this.#options.reconnect || this.#refused;
+      if (over && !accepted) this.#end("lost");
+      else this.#show(accepted ? "waiting" : "reconnecting");
+    }
   }
 
-  #signalingEnded(end: SignalingEnd): void {
-    const { closeCode, error, accepted, retryable } = end;
+  #serverLost({ closeCode, error, accepted, retryable }: LinkEnd): void {
     if (closeCode === PEER_LEFT) this.#end("remote");
     else if (closeCode === ENDED_BY_SERVER) this.#end("server");
-    else {
-      this.#upgrader?.signalingLost();
-      this.#path.setRelay();
-      if (this.#ended) return;
-      if (closeCode === undefined && !this.#begun) this.#reportTimeout();
-      else this.#reportAttempt(closeCode, error, accepted);
-      if (this.#ended) return;
-      if (retryable && this.#options.reconnect) this.#dialLater();
-      else if (!this.#begun) this.#stop();
-      else if (this.#path.kind === null) this.#end("lost");
-    }
+    this.#refused = !retryable;
+    this.#direct?.signalingLost();
+    this.#server.closeRelay();
+    if (this.#info) return;
+    const { begun } = PHASES[this.#phase];
+    if (closeCode === undefined && !begun) this.#reportTimeout();
+    else this.#reportAttempt(closeCode, error, accepted);
+    if (retryable && this.#options.reconnect) this.#dialLater();
+    else if (!begun) this.#stop();
+    else if (this.#path.kind === null) this.#end("lost");
   }
 
   #reportAttempt(
@@ -403,30 +383,29 @@ export class Conversation {
     // Behind a data channel the server is regained in the background.
     if (this.#path.kind !== null) return;
     if (closeCode === BUSY) this.#emit("busy", error);
-    if (!this.#begun) this.#report("connect_error", error);
+    if (!PHASES[this.#phase].begun) this.#report("connect_error", error);
     else if (!accepted) {
       if (closeCode === undefined) {
-        this.#emit(
-          "reconnect_timeout",
-          error = new SocketPeerError("RECONNECT_TIMEOUT", error.message),
-        );
+        error = new SocketPeerError("RECONNECT_TIMEOUT", error.message);
+        this.#emit("reconnect_timeout", error);
       }
       this.#report("reconnect_error", error);
     }
   }
 
   #dialLater(): void {
-    this.#signaling.dialLater();
-    if (this.#path.kind === null) this.#enter("reconnecting");
+    if (!this.#server.dialing) this.#server.dialLater();
+    if (this.#path.kind === null) this.#show("reconnecting");
   }
 
   #reportTimeout(): void {
-    this.#connectTimer?.();
+    // Once, whatever becomes of later attempts.
+    this.#timers.connect?.();
     const { timeout } = this.#options;
     const error = new SocketPeerError(
       "CONNECT_TIMEOUT",
       `Cannot begin a conversation within ${timeout} ms as ` +
-        (this.#signaling.accepted
+        (this.#server.accepted
           ? "no other peer has come"
           : "the server has given no place"),
       { cause: this.#lastError },
@@ -436,7 +415,7 @@ export class Conversation {
   }
 
   #remoteEnded(aborted: boolean): void {
-    if (this.#lingering) {
+    if (this.#phase === "lingering") {
       this.destroy();
       return;
     }
@@ -459,62 +438,116 @@ export class Conversation {
   #progress(): void {
     this.#wake();
     if (
-      this.#lingering && !this.bufferedBytes && !this.#queue.unacknowledged
+      this.#phase === "lingering" && !this.bufferedBytes &&
+      !this.#queue.unacknowledged
     ) this.destroy();
     else if (this.#queue.takeDrain()) this.#emit("drain");
   }
 
   #fail(error: SocketPeerError): void {
-    if (this.#ended) return;
     this.#emit("error", error);
     this.#end("error");
   }
 
   /** Gives up connecting; what was queued waits for the next `connect()`. */
   #stop(): void {
-    if (this.#ended) return;
-    this.#connectTimer?.();
-    this.#resumeTimer?.();
-    this.#resumeTimer = undefined;
-    this.#dropUpgrader();
+    if (!this.#enter("idle")) return;
+    this.#dropDirect();
     this.#partner = undefined;
-    this.#signaling.leave();
-    this.#enter("idle");
+    this.#server.leave();
+  }
+
+  #dropDirect(): void {
+    this.#direct?.close();
+    this.#direct = undefined;
   }
 
   #end(reason: CloseReason): void {
-    if (this.#ended) return;
-    this.#ended = true;
+    if (this.#info) return;
     const { unacknowledged } = this.#queue;
-    this.#enter("closed");
-    this.#connectTimer?.();
-    this.#resumeTimer?.();
-    this.#lingerTimer?.();
+    const info = this.#info = { reason, unacknowledged };
     this.#session.close();
     // Not before the last acknowledgement has left the data channel, or the
     // server has told the other peer too: to that, an abort that came first
     // would read as "remote".
     const wait = this.#path.kind === "direct" &&
       (reason === "remote" || reason === "server");
-    const cancel = wait &&
-      this.#runtime.after(LAST_WORDS_MS, () => this.#closePath());
-    this.#closePath = () => {
-      this.#closePath = () => {};
-      if (cancel) cancel();
-      if (reason !== "remote") this.#path.abandon();
-      this.#path.close();
-      this.#upgrader?.close();
-    };
-    if (!wait) this.#closePath();
-    this.#signaling.leave();
-    const info = this.#info = { reason, unacknowledged };
+    this.#enter(wait ? "parting" : "over");
+    this.#server.leave();
     this.#wake();
-    this.#handlers.ended(info);
+    this.#news.push(() => this.#handlers.ended(info));
   }
 
-  #enter(to: ConnectionState): void {
+  /** Moves on to a phase, if it may follow. */
+  #enter(phase: Phase): boolean {
+    if (!PHASES[this.#phase].next.includes(phase)) return false;
+    this.#phase = phase;
+    const { timers, state } = PHASES[phase];
+    const running = this.#timers;
+    for (const timer of Object.keys(running) as PhaseTimer[]) {
+      if (timers.includes(timer)) continue;
+      running[timer]!();
+      delete running[timer];
+    }
+    for (const timer of timers) running[timer] ??= this.#start(timer);
+    if (state) this.#show(state);
+    if (phase === "over") {
+      if (this.#info?.reason !== "remote") this.#path.abandon();
+      this.#path.close();
+      this.#dropDirect();
+    }
+    return true;
+  }
+
+  #start(timer: PhaseTimer): Cancel {
+    const { timeout, resumeTimeout, reconnect } = this.#options;
+    const runtime = this.#runtime;
+    const after = (delayMs: number, then: () => void) =>
+      runtime.after(delayMs, () => this.#step(then));
+    switch (timer) {
+      case "connect":
+        return timeout > 0
+          ? after(timeout, () => {
+            this.#reportTimeout();
+            if (!reconnect) this.#stop();
+            else if (this.#server.dialing) {
+              this.#server.dialLater();
+              this.#show("reconnecting");
+            }
+          })
+          : () => {};
+      case "resume":
+        // The time that this page slept is not the other peer's absence.
+        return afterAwake(
+          runtime,
+          resumeTimeout,
+          () => this.#step(() => this.#end("away")),
+        );
+      case "linger":
+        return after(LINGER_MS, () => this.destroy());
+      case "lastWords":
+        return after(LAST_WORDS_MS, () => this.#enter("over"));
+    }
+  }
+
+  /**
+   * Takes a step, and tells what came of it when it is done: a listener may do
+   * anything, and must not find things half done.
+   */
+  #step(step: () => void): void {
+    this.#steps++;
+    try {
+      step();
+    } finally {
+      this.#steps--;
+    }
+    if (this.#steps > 0) return;
+    for (let tell; (tell = this.#news.shift());) tell();
+  }
+
+  #show(to: ConnectionState): void {
     const from = this.#state;
-    if (from === to || from === "closed") return;
+    if (from === to) return;
     this.#state = to;
     this.#emit("statechange", to, from);
   }
@@ -533,8 +566,9 @@ export class Conversation {
     ...args: SocketPeerEvents[Name]
   ): void {
     // Nobody looks at how a closed peer gets its last messages across.
-    const quiet = (this.#ended || this.#lingering && event !== "error") &&
+    const quiet =
+      (this.#info || this.#phase === "lingering" && event !== "error") &&
       event !== "statechange";
-    if (!quiet) this.#handlers.emit(event, ...args);
+    if (!quiet) this.#news.push(() => this.#handlers.emit(event, ...args));
   }
 }

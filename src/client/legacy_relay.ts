@@ -11,6 +11,7 @@ import {
   encodeControl,
   type Hello,
 } from "../protocol/control.ts";
+import { probeNumber } from "../protocol/frame.ts";
 import { MAX_CONTROL_BYTES } from "../protocol/limits.ts";
 import { encodeMessage, type Message } from "../protocol/message.ts";
 import { Session } from "./session.ts";
@@ -38,6 +39,8 @@ export interface LegacyRelayOptions {
  * with the server.
  */
 export class LegacyRelay implements Transport {
+  readonly kind = "relay";
+
   readonly #standIn: Session;
   #handlers?: TransportHandlers;
 
@@ -69,7 +72,9 @@ export class LegacyRelay implements Transport {
 
   /** Sends what is in a packet. */
   send(packet: Uint8Array): void {
-    this.#standIn.receive(packet, 0);
+    this.#standIn.receive(packet);
+    const number = probeNumber(packet);
+    if (number) this.#handlers?.packet(this.#standIn.probePacket(number + 1));
     if (this.#standIn.owesAck) {
       this.#handlers?.packet(this.#standIn.ackPacket());
     }
@@ -84,7 +89,9 @@ export class LegacyRelay implements Transport {
 
   /** Stops carrying packets. */
   close(): void {
+    const handlers = this.#handlers;
     this.#handlers = undefined;
+    handlers?.close();
   }
 
   #pump(): void {

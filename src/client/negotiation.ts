@@ -9,15 +9,28 @@
  */
 
 import { MAX_PACKET_BYTES } from "../protocol/limits.ts";
-import type { RtcSignal } from "../protocol/control.ts";
+import type { RtcCandidate, RtcSignal } from "../protocol/control.ts";
 import type {
+  Cancel,
   DataChannelLike,
   PeerConnectionLike,
   RtcConfiguration,
+  Runtime,
 } from "../runtime.ts";
+
+/**
+ * The pause after candidates were sent, in milliseconds, at first: it doubles
+ * up to a second, as a host of many addresses, in or behind many networks,
+ * finds hundreds of candidates, and the server takes 20 messages a second.
+ */
+const CANDIDATE_PAUSE_MS = 20;
+const LONGEST_PAUSE_MS = 1000;
+/** So many fit into a control message with room to spare. */
+const CANDIDATES_PER_SIGNAL = 100;
 
 /** What a negotiation needs and reports. */
 export interface NegotiationOptions {
+  readonly runtime: Runtime;
   /** One that was not used yet. */
   readonly connection: PeerConnectionLike;
   /** The settings of the connection, as they are now. */
@@ -45,9 +58,13 @@ export class Negotiation {
   readonly #channel: DataChannelLike;
   /** The other side's offer will do for the channel of this side too. */
   #awaitsOffer: boolean;
+  #pause?: Cancel;
   #makingOffer = false;
   #settingRemoteAnswer = false;
   #signals: Promise<void> = Promise.resolve();
+  /** Found, and not yet sent. */
+  readonly #candidates: RtcCandidate[] = [];
+  #pauseMs = CANDIDATE_PAUSE_MS;
   #closed = false;
 
   /**
@@ -71,8 +88,10 @@ export class Negotiation {
     this.#channel = channel;
     channel.onopen = () => this.#onOpen();
     // As JSON it will be what its `toJSON()` says.
-    connection.onicecandidate = ({ candidate }) =>
-      this.#signal({ candidate: candidate as RtcSignal["candidate"] });
+    connection.onicecandidate = ({ candidate }) => {
+      this.#candidates.push(candidate as RtcCandidate);
+      if (!this.#pause) this.#sendCandidates();
+    };
     connection.onconnectionstatechange = () => {
       if (!this.#closed) options.state(connection.connectionState);
     };
@@ -88,8 +107,12 @@ export class Negotiation {
 
   /** Looks for a new network path under the connection. */
   restartIce(): void {
-    this.#configure();
-    this.#connection.restartIce?.();
+    try {
+      this.#configure();
+      this.#connection.restartIce?.();
+    } catch (cause) {
+      this.#fail(cause);
+    }
   }
 
   /** The server may have named others, or renewed their credentials. */
@@ -100,6 +123,7 @@ export class Negotiation {
   /** Closes the connection; nothing is reported afterwards. */
   close(): void {
     this.#closed = true;
+    this.#pause?.();
     this.#connection.close();
   }
 
@@ -115,18 +139,31 @@ export class Negotiation {
     }
   }
 
-  async #handle({ description, candidate }: RtcSignal): Promise<void> {
+  /** Sends those that there are, and after a pause those that came meanwhile. */
+  #sendCandidates(): void {
+    this.#pause = undefined;
+    const candidates = this.#candidates.splice(0, CANDIDATES_PER_SIGNAL);
+    if (candidates.length === 0) return;
+    this.#signal({ candidates });
+    this.#pause = this.#options.runtime.after(
+      this.#pauseMs,
+      () => this.#sendCandidates(),
+    );
+    this.#pauseMs = Math.min(2 * this.#pauseMs, LONGEST_PAUSE_MS);
+  }
+
+  async #handle({ description, candidates = [] }: RtcSignal): Promise<void> {
     if (this.#closed) return;
     const connection = this.#connection;
-    if (!description) {
+    for (const candidate of candidates) {
       try {
         await connection.addIceCandidate(candidate ?? undefined);
       } catch {
         // A candidate of an ignored offer, or one that this side cannot use:
         // the others may do.
       }
-      return;
     }
+    if (!description) return;
     const isOffer = description.type === "offer";
     const ready = !this.#makingOffer &&
       (connection.signalingState === "stable" || this.#settingRemoteAnswer);

@@ -1,45 +1,48 @@
 /**
- * Which transport carries the session now: upgrade to the direct path,
- * downgrade to the relay.
+ * Carries one session over the transports that there are: upgrade to the
+ * better one, downgrade to the other.
  *
- * Each peer chooses for what it sends, and takes packets from both. New
- * packets take the direct path as soon as it is open; nothing is paused or
- * sent again for that, as the session puts what arrives in order. When a
- * transport breaks, what it had and was not acknowledged is sent again on the
- * other.
+ * Each peer chooses for what it sends, and takes packets from all. New packets
+ * take the best transport as soon as it is open; nothing is paused or sent
+ * again for that, as the session puts what arrives in order. Every transport
+ * is watched alike: what one had that ended, or went silent, and was not
+ * acknowledged, is sent again on another as soon as one works.
  *
  * @module
  */
 
+import { probeNumber } from "../protocol/frame.ts";
 import { ACK_DELAY_MS } from "../protocol/limits.ts";
 import type { Cancel, Runtime } from "../runtime.ts";
 import { afterAwake } from "./awake.ts";
+import { Carrier, LEAST_PACKET_BYTES } from "./carrier.ts";
 import type { Session } from "./session.ts";
-import type { DataChannel } from "./transports/data_channel.ts";
 import type { Transport } from "./transports/transport.ts";
 
 /** Which way packets leave; null for none. */
 export type PathKind = "relay" | "direct" | null;
 
-/**
- * A data channel that acknowledges nothing for this long, in milliseconds, is
- * taken for dead: WebRTC's own timers take 5 to 30 seconds to say so. On a
- * healthy one under load SCTP's own retransmission is silent for 400 to 500 ms
- * often enough (measured in Chromium 156). Half-way it is asked for a sign of
- * life: a program that reads slowly acknowledges late, but answers.
- */
-const SILENCE_MS = 800;
-/** How often a silent data channel is asked for a sign of life. */
-const PING_INTERVAL_MS = 1000;
+/** The kinds of transports, best first. */
+const PREFERENCE: readonly Transport["kind"][] = ["direct", "relay"];
+
+const rank = ({ transport }: Carrier) => PREFERENCE.indexOf(transport.kind);
+
+/** How often one looks whether a sign of life is missing, in milliseconds. */
+const LOOK_MS = 50;
+/** The same where nothing is to be done about it. */
+const SILENT_LOOK_MS = 1000;
 
 /** What a {@linkcode Path} reports. */
 export interface PathHandlers {
   /** Packets leave another way from now on. */
   changed(to: PathKind, from: PathKind): void;
-  /** The open data channel broke. */
-  directLost(): void;
   /** The other peer acknowledged something. */
   progress(): void;
+  /**
+   * Nothing was heard of the other peer on a transport for half as long as one
+   * waits, which is `patienceMs`; reported again and again.
+   */
+  doubted(patienceMs: number): void;
   /** The other peer breaks the protocol: the conversation cannot go on. */
   failed(error: unknown): void;
 }
@@ -49,22 +52,22 @@ export class Path {
   readonly #session: Session;
   readonly #runtime: Runtime;
   readonly #handlers: PathHandlers;
-  #relay?: Transport;
-  #direct?: DataChannel;
-  /** The data channel is open but has gone silent. */
-  #directSilent = false;
-  /** When it last answered. */
-  #answeredAt = 0;
-  #kind: PathKind = null;
-  #flushing = false;
+  /** What packets leave on. */
+  #current?: Carrier;
+  /** What a packet comes on while it is taken in. */
+  #arriving?: Carrier;
   /** What the last packet to acknowledge came on. */
-  #ackVia?: Transport;
-  #closed = false;
+  #ackVia?: Carrier;
   #ackTimer?: Cancel;
   #watchTimer?: Cancel;
+  /** Best first. */
+  readonly #carriers: Carrier[] = [];
+  #flushing = false;
+  #closed = false;
 
   /** Carries nothing until a transport is given. */
   constructor(session: Session, runtime: Runtime, handlers: PathHandlers) {
+    session.packetBytes = LEAST_PACKET_BYTES;
     this.#session = session;
     this.#runtime = runtime;
     this.#handlers = handlers;
@@ -72,40 +75,30 @@ export class Path {
 
   /** Which way packets leave now. */
   get kind(): PathKind {
-    return this.#kind;
+    return this.#current?.transport.kind ?? null;
   }
 
-  /** The relay reaches the other peer, over a new transport; or not. */
-  setRelay(relay?: Transport): void {
-    this.#drop(this.#relay);
-    this.#relay = relay;
-    if (relay) this.#listen(relay);
-    if (this.#directSilent) this.#session.carrierLost(this.#direct);
-    this.#choose();
-  }
-
-  /** A data channel is open. */
-  setDirect(direct: DataChannel): void {
-    this.#drop(this.#direct);
-    this.#direct = direct;
-    // What was being watched, or asked, is the channel before.
-    this.#trustDirect();
-    direct.onpong = () => this.#directAnswers();
-    this.#listen(direct);
-    this.#choose();
-  }
-
-  /** The data channel was given up. */
-  dropDirect(direct: DataChannel): void {
-    if (this.#direct !== direct) return;
-    this.#drop(direct);
-    this.#direct = undefined;
-    this.#choose();
+  /** A transport is open, in place of the one of its kind before. */
+  add(transport: Transport): void {
+    const carrier = new Carrier(transport, this.#runtime.now(), this.#current);
+    this.#carriers.unshift(carrier);
+    this.#carriers.sort((one, other) => rank(one) - rank(other));
+    transport.open({
+      packet: (packet) => this.#arrive(carrier, packet),
+      drain: () => this.#pump(),
+      close: () => this.#remove(carrier),
+    });
+    const before = this.#carriers.find((other) =>
+      other !== carrier && other.transport.kind === transport.kind
+    );
+    // With the one before, its end has the next one chosen.
+    if (before) before.transport.close();
+    else this.#choose();
   }
 
   /** Sends what is queued, when the code that runs now is done. */
   sendSoon(): void {
-    if (this.#flushing || this.#kind === null) return;
+    if (this.#flushing || !this.#current) return;
     this.#flushing = true;
     this.#runtime.soon(() => {
       this.#flushing = false;
@@ -119,9 +112,21 @@ export class Path {
     this.#take(() => this.#session.pause(paused), via);
   }
 
+  /** Looks which transports live: the network may have changed. */
+  probe(since?: number): void {
+    for (const carrier of this.#carriers) this.#ask(carrier, since);
+    this.#watch();
+  }
+
   /** Acknowledges at once what has arrived, on every transport that lives. */
   acknowledgeNow(): void {
     this.#toAll(this.#session.ackPacket());
+  }
+
+  /** Sends the end of the conversation, ahead of what waits for its turn. */
+  end(): void {
+    this.#toAll(this.#session.endPacket());
+    this.sendSoon();
   }
 
   /** Tells the other peer, on every transport, that this one is gone. */
@@ -132,75 +137,95 @@ export class Path {
   /** Closes the transports; nothing is reported afterwards. */
   close(): void {
     this.#closed = true;
-    this.#drop(this.#relay);
-    this.#drop(this.#direct);
-    this.#relay = this.#direct = undefined;
-    this.#kind = null;
+    this.#current = undefined;
+    for (const { transport } of this.#carriers) transport.close();
     this.#ackTimer?.();
     this.#watchTimer?.();
   }
 
-  get #current(): Transport | undefined {
-    if (this.#direct && !(this.#directSilent && this.#relay)) {
-      return this.#direct;
-    }
-    return this.#relay;
+  #remove(carrier: Carrier): void {
+    if (this.#closed) return;
+    this.#carriers.splice(this.#carriers.indexOf(carrier), 1);
+    this.#lost(carrier);
+    if (this.#ackVia === carrier) this.#ackVia = undefined;
+    this.#choose();
   }
 
-  #listen(transport: Transport): void {
-    transport.open({
-      packet: (packet) =>
-        this.#take(
-          () => this.#session.receive(packet, this.#runtime.now(), transport),
-          transport,
-        ),
-      drain: () => this.#pump(),
-      close: () => {
-        if (transport === this.#relay) this.setRelay();
-        else {
-          this.dropDirect(transport as DataChannel);
-          this.#handlers.directLost();
-        }
-      },
-    });
-  }
-
-  #drop(transport?: Transport): void {
-    if (!transport) return;
-    transport.close();
-    this.#session.carrierLost(transport);
-    if (this.#ackVia === transport) this.#ackVia = undefined;
+  /** What a carrier had is sent again, and goes before all else. */
+  #lost(carrier: Carrier): void {
+    this.#session.carrierLost(carrier);
+    // Behind it, what is in flight can't be acknowledged: it must not count.
+    carrier.forget();
+    for (const other of this.#carriers) other.forget();
   }
 
   #choose(): void {
-    const from = this.#kind;
-    const transport = this.#current;
-    const way = transport === this.#direct ? "direct" : "relay";
-    const to = transport ? way : null;
-    this.#kind = to;
+    const before = this.#current;
+    const from = this.kind;
+    // One that does not answer either is no better. Where all are silent, the
+    // one that answers first will do.
+    const carrier =
+      this.#carriers.find((one) =>
+        !one.silent && (one === before || !one.asked)
+      ) ??
+        this.#carriers.find((one) => one === before) ?? this.#carriers[0];
+    this.#current = carrier;
+    const to = this.kind;
     if (to !== from) this.#handlers.changed(to, from);
-    if (this.#closed) return;
-    // The other side learns where to go on from, and what to let go of.
-    if (this.#session.received > 0) {
-      this.#current?.send(this.#session.ackPacket());
+    if (this.#closed || !carrier) return;
+    if (!carrier.silent) {
+      for (const other of this.#carriers) {
+        if (other.silent && this.#session.waitingSince(other) !== undefined) {
+          this.#lost(other);
+        }
+      }
+    }
+    // The other peer learns what to send again, and what to let go of.
+    if (carrier !== before && this.#session.received > 0) {
+      carrier.send(this.#session.ackPacket());
     }
     this.#pump();
   }
 
   #pump(): void {
-    const transport = this.#current;
-    if (!transport) return;
+    const session = this.#session;
     const now = this.#runtime.now();
-    while (transport === this.#current && !transport.congested) {
-      const packet = this.#session.nextPacket(transport, now);
+    for (let carrier; (carrier = this.#current);) {
+      session.packetBytes = carrier.packetBytes;
+      // What is sent where nothing moves would only have to be sent again.
+      if (carrier.silent || !carrier.hasRoom) break;
+      const packet = session.nextPacket(carrier, now);
       if (!packet) break;
-      transport.send(packet);
+      carrier.send(packet, packet.length);
+      this.#watch();
     }
-    if (transport === this.#direct) this.#watch();
+  }
+
+  #arrive(carrier: Carrier, packet: Uint8Array): void {
+    const wasSilent = carrier.silent;
+    this.#arriving = carrier;
+    this.#take(() => this.#session.receive(packet), carrier);
+    this.#arriving = undefined;
+    if (this.#closed) return;
+    const number = probeNumber(packet);
+    if (number) {
+      if (number % 2) carrier.send(this.#session.probePacket(number + 1));
+      else carrier.answered(number, this.#runtime.now());
+    }
+    if (wasSilent || this.#current?.silent) this.#choose();
+  }
+
+  /** The other peer has acknowledged what a carrier had. */
+  acknowledged(carrier: unknown, bytes: number, sentAt: number): void {
+    if (!(carrier instanceof Carrier)) return;
+    // Only what comes back the same way shows that this way works.
+    if (carrier === this.#arriving) {
+      carrier.acknowledged(bytes, sentAt, this.#runtime.now());
+    } else carrier.arrived(bytes);
   }
 
   /** Has the session take in what came on a transport. */
-  #take(taking: () => void, transport?: Transport): void {
+  #take(taking: () => void, carrier?: Carrier): void {
     const session = this.#session;
     const before = session.bufferedBytes;
     try {
@@ -217,7 +242,7 @@ export class Path {
     if (!session.owesAck) return;
     // Back the way it came: the other peer may have found this peer's own
     // choice to be dead. But not where this peer has found that itself.
-    this.#ackVia = this.#directSilent ? this.#current : transport;
+    this.#ackVia = carrier?.silent ? this.#current : carrier;
     if (session.owesAckNow) this.#acknowledge();
     else {
       this.#ackTimer ??= this.#runtime.after(
@@ -235,47 +260,56 @@ export class Path {
   }
 
   #toAll(packet: Uint8Array): void {
-    this.#relay?.send(packet);
-    this.#direct?.send(packet);
+    for (const carrier of this.#carriers) carrier.send(packet);
   }
 
-  /** Watches over the data channel, and asks a silent one again and again. */
+  /** Has the other peer answer on a transport, and looks after what is beneath. */
+  #ask(carrier: Carrier, since?: number): void {
+    const number = carrier.ask(this.#runtime.now(), since);
+    // One that is on its way will be answered when the way is free.
+    if (number) carrier.send(this.#session.probePacket(number));
+  }
+
+  /** Looks again soon, and for as long as a sign of life is due. */
   #watch(): void {
-    const direct = this.#direct;
-    if (this.#watchTimer || !direct) return;
-    let delayMs = PING_INTERVAL_MS;
-    if (this.#directSilent) direct.ping();
-    else {
-      const since = this.#session.waitingSince(direct);
-      // Without a relay there is nowhere else to send; a new one looks again.
-      if (since === undefined || !this.#relay) return;
-      const quietMs = this.#runtime.now() - Math.max(since, this.#answeredAt);
-      const half = quietMs < SILENCE_MS / 2;
-      if (!half) direct.ping();
-      if (quietMs >= SILENCE_MS) {
-        this.#directSilent = true;
-        this.#session.carrierLost(direct);
-        this.#choose();
-      } else {delayMs = Math.ceil(
-          (half ? SILENCE_MS / 2 : SILENCE_MS) - quietMs,
-        );}
+    if (this.#watchTimer || this.#closed) return;
+    this.#watchTimer = afterAwake(
+      this.#runtime,
+      // One that is silent answers by itself when it can.
+      this.#current?.silent ? SILENT_LOOK_MS : LOOK_MS,
+      () => {
+        this.#watchTimer = undefined;
+        this.#look();
+      },
+    );
+  }
+
+  #look(): void {
+    const now = this.#runtime.now();
+    let due = false;
+    let changed = false;
+    let doubtSince: number | undefined;
+    let patience = 0;
+    for (const carrier of this.#carriers) {
+      const { silent, patienceMs } = carrier;
+      const quietMs = carrier.quietMs(this.#session.waitingSince(carrier), now);
+      if (quietMs !== undefined) {
+        due = true;
+        if (quietMs >= patienceMs / 2) {
+          doubtSince = now - quietMs;
+          patience = patienceMs;
+        }
+        if (quietMs >= patienceMs) carrier.silent = true;
+      }
+      if (carrier.silent !== silent) changed = true;
     }
-    this.#watchTimer = afterAwake(this.#runtime, delayMs, () => {
-      this.#watchTimer = undefined;
-      this.#watch();
-    });
-  }
-
-  #directAnswers(): void {
-    this.#answeredAt = this.#runtime.now();
-    if (!this.#directSilent) return;
-    this.#trustDirect();
-    this.#choose();
-  }
-
-  #trustDirect(): void {
-    this.#directSilent = false;
-    this.#watchTimer?.();
-    this.#watchTimer = undefined;
+    // What one of them suffers from, the others may suffer from too.
+    if (doubtSince !== undefined) {
+      this.probe(doubtSince);
+      this.#handlers.doubted(patience);
+      if (this.#closed) return;
+    }
+    if (changed) this.#choose();
+    if (due) this.#watch();
   }
 }

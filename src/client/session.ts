@@ -17,7 +17,6 @@ import {
   checkPacketSize,
   FRAME_HEADER_BYTES,
   FrameKind,
-  MAX_FRAME_BYTES,
   MESSAGE_LENGTH_BYTES,
   PACKET_HEADER_BYTES,
   readFrame,
@@ -28,7 +27,9 @@ import {
 import type { Frame } from "../protocol/frame.ts";
 import {
   ACK_BYTES,
+  FIRST_ACK_BYTES,
   MAX_PACKET_BYTES,
+  PACKET_ROOM,
   WINDOW_BYTES,
 } from "../protocol/limits.ts";
 import {
@@ -62,6 +63,11 @@ interface Assembly {
 
 /** What a session reports, during {@linkcode Session.receive}. */
 export interface SessionHandlers {
+  /**
+   * The other peer has acknowledged a packet of so many bytes that `carrier`
+   * had since `sentAt`.
+   */
+  acknowledged?(carrier: unknown, bytes: number, sentAt: number): void;
   /** The next message of the other peer. */
   message(message: Message): void;
   /**
@@ -73,6 +79,12 @@ export interface SessionHandlers {
 
 /** One conversation's messages, in both directions. */
 export class Session {
+  /**
+   * Bytes that a packet is filled up to from now on. On a slow line one of
+   * 64 KiB takes seconds, in which nothing else moves.
+   */
+  packetBytes = PACKET_ROOM;
+
   readonly #handlers: SessionHandlers;
   readonly #maxMessageBytes: number;
 
@@ -90,8 +102,9 @@ export class Session {
   #queuedBytes = 0;
   #unacknowledged = 0;
   #lastSent = 0;
+  /** Whether the end has been sent ahead of its turn. */
+  #ending = false;
   #acknowledged = 0;
-  #progressAt = 0;
 
   // Receiving.
   #received = 0;
@@ -102,6 +115,7 @@ export class Session {
   #delivering = false;
   #assembly?: Assembly;
   #bytesToAck = 0;
+  #ackBytes = FIRST_ACK_BYTES;
   #remoteEnded = false;
   #deaf = false;
   #closed = false;
@@ -134,7 +148,7 @@ export class Session {
 
   /** Whether so much came that it must be acknowledged without waiting. */
   get owesAckNow(): boolean {
-    return this.#bytesToAck >= ACK_BYTES;
+    return this.#bytesToAck >= this.#ackBytes;
   }
 
   /** Queues a message. Its bytes are copied. */
@@ -143,7 +157,7 @@ export class Session {
     if (typeof payload === "string") {
       // Three bytes per UTF-16 unit are the most that UTF-8 takes.
       const most = payload.length * 3;
-      if (most <= MAX_FRAME_BYTES) {
+      if (most <= this.#frameBytes) {
         const packet = this.#openWithRoomFor(most);
         const start = this.#openBytes + FRAME_HEADER_BYTES;
         const length = writeText(payload, packet, start);
@@ -152,7 +166,8 @@ export class Session {
       }
     }
     const bytes = payloadBytes(payload);
-    const split = bytes.length > MAX_FRAME_BYTES;
+    const frameBytes = this.#frameBytes;
+    const split = bytes.length > frameBytes;
     // The receiver has room for all of it from the start.
     let headBytes = split ? MESSAGE_LENGTH_BYTES : 0;
     let offset = 0;
@@ -162,7 +177,7 @@ export class Session {
       const room = this.#roomBytes;
       const length = Math.min(
         headBytes + bytes.length - offset,
-        split && room > headBytes ? room : MAX_FRAME_BYTES,
+        split && room > headBytes ? room : frameBytes,
       );
       const packet = this.#openWithRoomFor(length);
       const start = this.#openBytes + FRAME_HEADER_BYTES;
@@ -187,6 +202,20 @@ export class Session {
     const packet = this.#openWithRoomFor(0);
     this.#closeFrame(packet, FrameKind.END, false, 0);
     this.#openMessages--;
+  }
+
+  /**
+   * A packet that ends the conversation after everything queued: who takes no
+   * more messages need not wait for those, and others hold it until its turn.
+   */
+  endPacket(): Uint8Array {
+    this.#ending = true;
+    const packet = this.#acknowledging(
+      new Uint8Array(PACKET_HEADER_BYTES + FRAME_HEADER_BYTES),
+    );
+    writeUint48(packet, ACK_PACKET_BYTES, this.#nextSequence - 1);
+    packet[PACKET_HEADER_BYTES] = FrameKind.END;
+    return packet;
   }
 
   /**
@@ -220,6 +249,13 @@ export class Session {
     return this.#acknowledging(new Uint8Array(ACK_PACKET_BYTES));
   }
 
+  /** A packet without frames: a probe where the number is odd, or an answer. */
+  probePacket(number: number): Uint8Array {
+    const packet = this.abortPacket();
+    writeUint48(packet, ACK_PACKET_BYTES, number);
+    return packet;
+  }
+
   /** A packet that ends the conversation without waiting for anything. */
   abortPacket(): Uint8Array {
     // Its `first` stays ABORT, which is 0.
@@ -235,22 +271,21 @@ export class Session {
   }
 
   /**
-   * Since when `carrier` has been waiting for an acknowledgement with none
-   * coming on it at all; undefined if it is not waiting.
+   * Since when the oldest packet that `carrier` has been given waits for its
+   * acknowledgement; undefined if none waits.
    */
   waitingSince(carrier: unknown): number | undefined {
-    const oldest = this.#inFlight.find((segment) =>
-      segment.carrier === carrier
-    );
-    return oldest && Math.max(oldest.sentAt, this.#progressAt);
+    return this.#inFlight.find((segment) => segment.carrier === carrier)
+      ?.sentAt;
   }
 
   /**
-   * Takes an acknowledgement, on a carrier or outside a packet when resuming.
+   * Takes an acknowledgement, of a packet or outside one when resuming.
    *
    * @throws {ProtocolError} If it is for frames that were never sent.
    */
-  acknowledge(sequence: number, now: number, carrier?: unknown): void {
+  acknowledge(sequence: number): void {
+    if (this.#ending && sequence === this.#nextSequence - 1) this.#sendAll();
     if (sequence > this.#lastSent) {
       throw new ProtocolError(
         `Cannot take an acknowledgement of frame ${sequence} of ` +
@@ -260,14 +295,13 @@ export class Session {
     if (sequence <= this.#acknowledged) return;
     this.#acknowledged = sequence;
     let count = 0;
-    for (const segment of this.#inFlight) {
-      if (segment.last > sequence) break;
+    for (const { last, carrier, packet, sentAt, messages } of this.#inFlight) {
+      if (last > sequence) break;
       count++;
-      // Only an answer by the same way shows that this way works.
-      if (segment.carrier === carrier) this.#progressAt = now;
-      this.#inFlightBytes -= segment.packet.length;
-      this.#queuedBytes -= segment.packet.length;
-      this.#unacknowledged -= segment.messages;
+      this.#inFlightBytes -= packet.length;
+      this.#queuedBytes -= packet.length;
+      this.#unacknowledged -= messages;
+      this.#handlers.acknowledged?.(carrier, packet.length, sentAt);
     }
     this.#inFlight.splice(0, count);
   }
@@ -279,10 +313,10 @@ export class Session {
    * @throws {SocketPeerError} If the other peer breaks the protocol or a
    * limit: the conversation cannot go on.
    */
-  receive(packet: Uint8Array, now: number, carrier?: unknown): void {
+  receive(packet: Uint8Array): void {
     if (this.#closed) return;
     checkPacketSize(packet);
-    this.acknowledge(readUint48(packet, 0), now, carrier);
+    this.acknowledge(readUint48(packet, 0));
     if (packet.length === ACK_PACKET_BYTES) return;
     const first = readUint48(packet, ACK_PACKET_BYTES);
     if (first === ABORT) {
@@ -290,6 +324,8 @@ export class Session {
       this.#handlers.ended(true);
       return;
     }
+    // A probe, or an answer: whoever called this looks after it.
+    if (packet.length === PACKET_HEADER_BYTES) return;
     if (first > this.#received + 1 && !this.#deaf) this.#hold(packet);
     else if (this.#deliver(packet)) this.#deliverHeld();
     // A duplicate counts too: its sender has missed the acknowledgement. Not
@@ -322,9 +358,14 @@ export class Session {
     return this.#inFlightBytes + bytes <= WINDOW_BYTES;
   }
 
+  /** Most bytes of payload that one frame carries now. */
+  get #frameBytes(): number {
+    return this.packetBytes - PACKET_HEADER_BYTES - FRAME_HEADER_BYTES;
+  }
+
   /** What fits into the open packet as one more frame. */
   get #roomBytes(): number {
-    return MAX_PACKET_BYTES - this.#openBytes - FRAME_HEADER_BYTES;
+    return this.packetBytes - this.#openBytes - FRAME_HEADER_BYTES;
   }
 
   #openWithRoomFor(payloadBytes: number): Uint8Array {
@@ -363,6 +404,16 @@ export class Session {
     this.#openFirst = this.#nextSequence;
   }
 
+  /** All is under way, as the end is acknowledged that went ahead of it. */
+  #sendAll(): void {
+    if (this.#openBytes > PACKET_HEADER_BYTES) this.#sealOpen();
+    for (const segment of this.#queued.splice(0)) {
+      this.#inFlight.push(segment);
+      this.#inFlightBytes += segment.packet.length;
+    }
+    this.#lastSent = this.#nextSequence - 1;
+  }
+
   #departing(segment: Segment, carrier: unknown, now: number): Uint8Array {
     segment.carrier = carrier;
     segment.sentAt = now;
@@ -371,6 +422,11 @@ export class Session {
 
   #acknowledging(packet: Uint8Array): Uint8Array {
     writeUint48(packet, 0, this.#received);
+    // Few bytes at first, as a sender that begins has few in flight and waits
+    // for each acknowledgement; more while they come faster than time runs out.
+    this.#ackBytes = this.owesAckNow
+      ? Math.min(2 * this.#ackBytes, ACK_BYTES)
+      : FIRST_ACK_BYTES;
     this.#bytesToAck = 0;
     return packet;
   }

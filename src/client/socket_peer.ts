@@ -51,10 +51,10 @@ export class SocketPeer extends Emitter<SocketPeerEvents> {
   #conversation: Conversation;
   /** A closed conversation that lingers until its messages are delivered. */
   #lingering?: Conversation;
-  #closed = false;
   #readable?: ReadableStream<Message>;
   #writable?: WritableStream<unknown>;
   #unwatchPage?: Cancel;
+  #closed = false;
 
   /**
    * Creates a peer, which connects by itself unless `autoconnect` is `false`.
@@ -102,8 +102,10 @@ export class SocketPeer extends Emitter<SocketPeerEvents> {
   }
 
   /**
-   * Connects, unless that is under way. After `close()` it begins anew, and
-   * while a lost connection waits for its next attempt it makes that at once.
+   * Connects. After `close()` it begins anew. Where it is connected already it
+   * looks at once whether what there is still works, and while a lost
+   * connection waits for its next attempt it makes that at once; a browser
+   * that comes back online, or a page that is seen again, has it do so too.
    */
   connect(): void {
     if (this.#closed) {
@@ -111,7 +113,11 @@ export class SocketPeer extends Emitter<SocketPeerEvents> {
       this.#conversation = this.#newConversation();
     }
     this.#unwatchPage?.();
-    this.#unwatchPage = this.#runtime.onPageHide(() => this.#pageHidden());
+    const unwatch = [
+      this.#runtime.onPageHide(() => this.#pageHidden()),
+      this.#runtime.onWake(() => this.#conversation.probe()),
+    ];
+    this.#unwatchPage = () => unwatch.forEach((cancel) => cancel());
     // While the last one lingers the server would take this for a third peer.
     if (!this.#lingering) this.#conversation.connect();
   }
@@ -257,6 +263,7 @@ export class SocketPeer extends Emitter<SocketPeerEvents> {
     if (this.#closed) return;
     this.destroy();
     // Kept in the back-forward cache, it may be shown again.
+    this.#unwatchPage?.();
     this.#unwatchPage = this.#runtime.onPageShow(() => this.connect());
   }
 }

@@ -58,14 +58,17 @@ export interface Heartbeat {
   readonly interval: number;
 }
 
+/** One of WebRTC's candidates, as its own `toJSON()` says it; null: no more. */
+export type RtcCandidate = Readonly<Record<string, unknown>> | null;
+
 /** One step of WebRTC's negotiation. */
 export interface RtcSignal {
   /** Counts the connections of one conversation; an old one's are dropped. */
   readonly generation: number;
   /** An offer or an answer. */
   readonly description?: { readonly type: string; readonly sdp: string };
-  /** A candidate; `null` after the last. */
-  readonly candidate?: Readonly<Record<string, unknown>> | null;
+  /** Candidates in the order in which they were found. */
+  readonly candidates?: readonly RtcCandidate[];
 }
 
 /** Every control message, by type. */
@@ -75,7 +78,7 @@ export type ControlMessage =
    * sends the code alone.
    */
   | { readonly type: "pair"; readonly data: PairRequest | LegacyPairCode }
-  /** Client: I got your `ping`. */
+  /** Client or server: I got your `ping`. */
   | { readonly type: "pong" }
   /** Server: accepted; the other peer is not here. */
   | { readonly type: "peer.waiting"; readonly data: Heartbeat }
@@ -102,8 +105,8 @@ export type ControlMessage =
   | { readonly type: "data"; readonly data: unknown }
   /** Server: the other peer's socket broke; it may come back. */
   | { readonly type: "peer.lost" }
-  /** Server: are you there? */
-  | { readonly type: "ping"; readonly data: Heartbeat }
+  /** Are you there? A server says in it when it will ask again. */
+  | { readonly type: "ping"; readonly data?: Heartbeat }
   /** Server: a message of yours could not be handled. */
   | { readonly type: "error"; readonly data: { readonly message: string } }
   /** Peer to peer: please offer again; connection `generation` is dead. */
@@ -113,6 +116,10 @@ export type ControlMessage =
   }
   /** Peer to peer: a step of the negotiation. */
   | { readonly type: "rtc.signal"; readonly data: RtcSignal };
+
+/** The data of the control messages of a type. */
+export type ControlData<Type extends ControlMessage["type"]> =
+  (ControlMessage & { readonly type: Type; readonly data: unknown })["data"];
 
 /** The text of a control message. */
 export function encodeControl(message: ControlMessage): string {
@@ -171,7 +178,8 @@ const betweenPeers: ControlSchemas = {
     description: optional(
       object({ type: text(MAX_ID_LENGTH), sdp: text(MAX_CONTROL_BYTES) }),
     ),
-    // WebRTC reads the candidate, and passes over what it can't.
+    // WebRTC reads each, and passes over what it can't.
+    candidates: optional(list),
   }),
 };
 
@@ -190,6 +198,7 @@ export const FROM_SERVER: ControlSchemas = {
   data: anything,
   "peer.lost": anything,
   ping: object(heartbeat),
+  pong: anything,
   error: object({ message: text(MAX_CONTROL_BYTES) }),
 };
 
@@ -214,6 +223,7 @@ export const fromClient = (): ControlSchemas => {
   });
   return {
     ...betweenPeers,
+    ping: anything,
     pong: anything,
     upgrade: anything,
     data: anything,

@@ -31,9 +31,6 @@ export const ACK_PACKET_BYTES = 6;
 export const FRAME_HEADER_BYTES = 3;
 /** Bytes of the length that a message of several frames begins with. */
 export const MESSAGE_LENGTH_BYTES = 6;
-/** Most bytes of payload that one frame may carry. */
-export const MAX_FRAME_BYTES = MAX_PACKET_BYTES - PACKET_HEADER_BYTES -
-  FRAME_HEADER_BYTES;
 /** In the type of a frame: the next frame continues the same message. */
 export const MORE = 0x80;
 /** The `first` of a packet whose sender has left without waiting. */
@@ -101,6 +98,16 @@ export function checkPacketSize(packet: Uint8Array): void {
         `${ACK_PACKET_BYTES}, or ${PACKET_HEADER_BYTES} to ${MAX_PACKET_BYTES}`,
     );
   }
+}
+
+/**
+ * The number of a packet without frames: of a probe where it is odd, and one
+ * more in its answer; 0 for an abort, undefined for any other packet.
+ */
+export function probeNumber(packet: Uint8Array): number | undefined {
+  return packet.length === PACKET_HEADER_BYTES
+    ? readUint48(packet, ACK_PACKET_BYTES)
+    : undefined;
 }
 
 /**

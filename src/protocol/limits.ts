@@ -15,17 +15,28 @@ export const PROTOCOL_VERSION = 2;
 export const MAX_PACKET_BYTES = 65_536;
 
 /**
- * Most bytes of packets that one peer may have in flight, sent but not
- * acknowledged. It bounds what the server and the receiver hold for a pair,
- * and feeds 10 MB/s over a path with a round trip of 100 ms.
+ * Largest packet that a client sends, in bytes: it leaves room for the 16 bytes
+ * by which a cipher with an authentication tag lengthens it.
  */
-export const WINDOW_BYTES = 1_048_576;
+export const PACKET_ROOM: number = MAX_PACKET_BYTES - 16;
 
 /**
- * A receiver acknowledges at the latest after this many bytes, half a window:
- * an acknowledgement back on a data channel costs as much as 10 KiB forth.
+ * Most bytes of packets that one peer may have in flight, sent but not
+ * acknowledged. It bounds what the server and the receiver hold for a pair, and
+ * feeds 10 MB/s over a path with a round trip of 200 ms. Two of them, before and
+ * after a socket was replaced, are less than the 4 MiB that may wait for one
+ * socket of the server.
+ */
+export const WINDOW_BYTES = 1_966_080;
+
+/**
+ * A receiver acknowledges at the latest after this many bytes: to acknowledge
+ * on a data channel costs as much as to send 10 KiB.
  */
 export const ACK_BYTES = 524_288;
+
+/** The same for a sender that begins, or is slow: it doubles from there. */
+export const FIRST_ACK_BYTES = 32_768;
 
 /** A receiver acknowledges at the latest after this many milliseconds. */
 export const ACK_DELAY_MS = 20;

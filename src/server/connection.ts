@@ -305,6 +305,9 @@ export class Connection implements Member, ServerSocketHandlers {
           this.#partner.#send(text);
         }
         break;
+      case "ping":
+        this.#sendControl({ type: "pong" });
+        break;
       case "upgrade":
         if (this.#partner && !this.#upgraded) {
           this.#upgraded = true;

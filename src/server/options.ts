@@ -8,7 +8,6 @@ import {
   MAX_CONTROL_BYTES,
   MAX_PACKET_BYTES,
   MAX_PAIR_CODE_LENGTH,
-  WINDOW_BYTES,
 } from "../protocol/limits.ts";
 import type { IceServer } from "../runtime.ts";
 import { quiet, type ServerObserver } from "./server_event.ts";
@@ -143,7 +142,7 @@ export interface SocketPeerServerOptions {
   maxPacketBytes?: number;
   /**
    * Most bytes that may wait for one socket that does not read: a peer sends
-   * no more than its window of 1 MiB unacknowledged, and that once more where
+   * no more than its window of 1.9 MiB unacknowledged, and that once more where
    * its path changed. Over it the socket that does not read is closed.
    *
    * @default {4_194_304}
@@ -236,7 +235,7 @@ export function resolveServerOptions(
     maxControlLength = MAX_CONTROL_BYTES,
     maxPairCodeLength = MAX_PAIR_CODE_LENGTH,
     maxPacketBytes = MAX_PACKET_BYTES,
-    maxBufferedBytes = 4 * WINDOW_BYTES,
+    maxBufferedBytes = 4_194_304,
     controlRate = { burst: 200, perSecond: 20 },
     addressControlRate = { burst: 10_000, perSecond: 500 },
     pairRate = { burst: 1000, perSecond: 10 },

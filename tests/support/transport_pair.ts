@@ -2,6 +2,7 @@ import wrtc from "@roamhq/wrtc";
 import type { Transport } from "../../src/client/transports/transport.ts";
 import { DataChannel } from "../../src/client/transports/data_channel.ts";
 import { WebSocketRelay } from "../../src/client/transports/websocket_relay.ts";
+import type { WebSocketLike } from "../../src/runtime.ts";
 import { encodeControl } from "../../src/protocol/control.ts";
 import { startServer } from "./start_server.ts";
 
@@ -31,29 +32,14 @@ export async function relayPair(): Promise<TransportPair> {
   };
 }
 
-/** What the signaling of a peer does with its socket. */
+/** What a server link does with its socket. */
 function relayOver(socket: WebSocket): Transport {
-  const relay = new WebSocketRelay((packet) => {
-    if (socket.readyState === WebSocket.OPEN) {
-      socket.send(packet as Uint8Array<ArrayBuffer>);
-    }
-  });
-  let lost = () => {};
+  const relay = new WebSocketRelay(socket as WebSocketLike, 0);
   socket.onmessage = ({ data }) => {
     if (typeof data !== "string") relay.receive(new Uint8Array(data));
   };
-  socket.onclose = () => lost();
-  return {
-    send: relay.send,
-    open(handlers) {
-      lost = handlers.close;
-      relay.open(handlers);
-    },
-    close() {
-      lost = () => {};
-      relay.close();
-    },
-  };
+  socket.onclose = () => relay.close();
+  return relay;
 }
 
 async function join(socket: WebSocket, id: string): Promise<void> {
@@ -96,11 +82,12 @@ export async function dataChannelPair(): Promise<TransportPair> {
     });
     return new Promise<DataChannel>((resolve) => {
       channel.onopen = () => {
-        const transport: DataChannel = new DataChannel(
-          channel as never,
-          () => resolve(transport),
-        );
-        transport.ping();
+        const transport: DataChannel = new DataChannel(channel as never, {
+          now: () => performance.now(),
+          ready: () => resolve(transport),
+          ended: () => {},
+        });
+        transport.greet();
       };
     });
   });

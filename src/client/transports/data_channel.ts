@@ -18,36 +18,53 @@ const LOW_WATER_BYTES = 65_536;
 const PING = "ping";
 const PONG = "pong";
 
+/** What a {@linkcode DataChannel} tells the link that opened it. */
+export interface DataChannelOptions {
+  /** Milliseconds of a clock that never runs backwards. */
+  now(): number;
+  /** Both ends are known to listen; called once. */
+  ready(): void;
+  /** It has ended, whoever ended it; called once. */
+  ended(): void;
+}
+
 /**
  * Packets over a data channel.
  *
- * That the channel is open here does not mean that it is there: what the
+ * "open" at this end does not prove that the other end has opened: what the
  * answering side sends first can be lost without a sign (seen in Chromium
- * 153). So it is ready when something has come from the other end, which
- * therefore listens.
+ * 153). The channel is ready when the other end has answered a greeting, which
+ * also tells how long a round trip takes.
  */
 export class DataChannel implements Transport {
-  /** Called for each answer to {@linkcode DataChannel.ping}. */
-  onpong: (() => void) | null = null;
+  readonly kind = "direct";
+  roundTripMs?: number;
 
   readonly #channel: DataChannelLike;
-  #ready: (() => void) | null;
+  readonly #options: DataChannelOptions;
+  #greetedAt?: number;
   #handlers?: TransportHandlers;
+  #ended = false;
 
-  /** Takes a channel that is open, and calls `ready` once when it is so. */
-  constructor(channel: DataChannelLike, ready: () => void) {
+  /** Takes a channel that is open. */
+  constructor(channel: DataChannelLike, options: DataChannelOptions) {
     this.#channel = channel;
-    this.#ready = ready;
+    this.#options = options;
     channel.binaryType = "arraybuffer";
     channel.bufferedAmountLowThreshold = LOW_WATER_BYTES;
     channel.onmessage = ({ data }) => this.#onMessage(data);
-    channel.onclose = () => this.#onClose();
+    channel.onclose = () => this.close();
     // An error is always followed by `close`.
+  }
+
+  /** Bytes that wait in the channel. */
+  get bufferedAmount(): number {
+    return this.#channel.bufferedAmount;
   }
 
   /** Whether the channel's queue is full. */
   get congested(): boolean {
-    return this.#channel.bufferedAmount >= HIGH_WATER_BYTES;
+    return this.bufferedAmount >= HIGH_WATER_BYTES;
   }
 
   /** Starts reporting packets. */
@@ -65,42 +82,43 @@ export class DataChannel implements Transport {
     } catch {
       // The one reason left is a queue of 16 MiB, sixteen windows. What
       // was not sent is sent again where the next transport begins.
-      this.#onClose();
+      this.close();
     }
   }
 
-  /** Asks the other end for a sign of life. */
-  ping(): void {
+  /** Asks the other end for an answer, as it may not have listened before. */
+  greet(): void {
+    if (this.roundTripMs !== undefined) return;
+    this.#greetedAt ??= this.#options.now();
     this.send(PING);
   }
 
   /** Closes the channel. */
   close(): void {
-    this.#detach();
+    if (this.#ended) return;
+    this.#ended = true;
     this.#channel.close();
+    this.#options.ended();
+    this.#handlers?.close();
   }
 
   #onMessage(data: unknown): void {
-    const ready = this.#ready;
-    this.#ready = null;
-    ready?.();
-    if (data === PING) this.send(PONG);
-    else if (data === PONG) this.onpong?.();
-    else if (data instanceof ArrayBuffer) {
+    if (this.#ended) return;
+    if (data === PING) {
+      this.send(PONG);
+      // The other end listens now: a greeting before may have been lost.
+      this.#greetedAt = undefined;
+      this.greet();
+      return;
+    }
+    // An answer, or what the other end sends since it has had its own.
+    if (this.roundTripMs === undefined) {
+      const now = this.#options.now();
+      this.roundTripMs = now - (this.#greetedAt ?? now);
+      this.#options.ready();
+    }
+    if (data instanceof ArrayBuffer) {
       this.#handlers?.packet(new Uint8Array(data));
     }
-  }
-
-  #onClose(): void {
-    const handlers = this.#handlers;
-    this.#detach();
-    this.#channel.close();
-    handlers?.close();
-  }
-
-  #detach(): void {
-    this.#handlers = undefined;
-    this.#ready = null;
-    this.onpong = null;
   }
 }

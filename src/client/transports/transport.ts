@@ -10,27 +10,40 @@ export interface TransportHandlers {
   packet(packet: Uint8Array): void;
   /** A transport that was congested takes packets again. */
   drain(): void;
-  /** It carries nothing any more; reported once, and not after `close()`. */
+  /**
+   * The last call of all, made once, whoever ended the transport: `close()`,
+   * the platform, or the link that opened it.
+   */
   close(): void;
 }
 
 /**
  * One way for packets to reach the other peer: reliable and in order while it
- * lives. It knows no pairing, no numbers and no retries.
+ * lives. It knows no pairing, no numbers and no retries. A link opens it and
+ * hands it to the path.
  */
 export interface Transport {
+  /** Which way it goes; a path has one transport of each kind. */
+  readonly kind: "direct" | "relay";
+  /**
+   * Bytes taken by `send()` that the network has not taken yet; undefined where
+   * that is not known.
+   */
+  readonly bufferedAmount?: number;
   /**
    * Whether to wait for `drain` before sending more. A WebSocket tells of no
-   * drain, and the session's window bounds what it may hold.
+   * drain.
    */
   readonly congested?: boolean;
+  /** A round trip as measured while it was opened, in milliseconds. */
+  readonly roundTripMs?: number;
   /** Starts reporting. */
   open(handlers: TransportHandlers): void;
   /**
    * Sends a packet, and copies it before returning. On a transport that is
-   * closing, nothing is sent and `close` is reported soon.
+   * closing, nothing is sent.
    */
   send(packet: Uint8Array): void;
-  /** Closes it; nothing is reported afterwards. */
+  /** Closes it. */
   close(): void;
 }

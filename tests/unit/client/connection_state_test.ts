@@ -1,32 +1,26 @@
 import { assertEquals } from "@std/assert";
-import {
-  type ConnectionState,
-  mayEnter,
-} from "../../../src/client/connection_state.ts";
+import { type Phase, PHASES } from "../../../src/client/connection_state.ts";
 
-const STATES: readonly ConnectionState[] = [
-  "idle",
-  "connecting",
-  "waiting",
-  "connected",
-  "reconnecting",
-  "closed",
-];
+const ALL = Object.keys(PHASES) as Phase[];
 
-Deno.test("mayEnter() lets nothing follow the end of a conversation", () => {
-  for (const state of STATES) assertEquals(mayEnter("closed", state), false);
+Deno.test("PHASES lets nothing follow the end of a conversation", () => {
+  assertEquals(PHASES.over.next, []);
 });
 
-Deno.test("mayEnter() lets every other state be closed, and none follow itself", () => {
-  for (const state of STATES) {
-    assertEquals(mayEnter(state, "closed"), state !== "closed");
-    assertEquals(mayEnter(state, state), false);
+Deno.test("PHASES lets every conversation end, and no phase follow itself", () => {
+  for (const phase of ALL) {
+    const { next } = PHASES[phase];
+    assertEquals(next.includes("over"), phase !== "over", phase);
+    assertEquals(next.includes(phase), false, phase);
   }
 });
 
-Deno.test("mayEnter() lets a peer connect only after it began to", () => {
-  assertEquals(mayEnter("idle", "connected"), false);
-  assertEquals(mayEnter("idle", "waiting"), false);
-  assertEquals(mayEnter("connected", "connecting"), false);
-  assertEquals(mayEnter("connected", "idle"), false);
+Deno.test("PHASES lets a conversation begin once, and be given up only before", () => {
+  for (const phase of ALL) {
+    const { begun, next } = PHASES[phase];
+    if (!begun) continue;
+    for (const early of ["idle", "seeking", "met"] as const) {
+      assertEquals(next.includes(early), false, `${phase} to ${early}`);
+    }
+  }
 });

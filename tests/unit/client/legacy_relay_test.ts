@@ -119,3 +119,12 @@ Deno.test("SocketPeer looks for anybody when the socket to a peer of version 1 b
   assert(peer.connected);
   assertEquals(peer.path, "direct");
 });
+
+Deno.test("SocketPeer beside a peer of version 1 goes on saying messages after it was told that the network has changed", async () => {
+  const { world, peer, said } = await beside1x();
+  world.wake(peer);
+  await world.clock.pass(5 * SECOND);
+  peer.send("still here");
+  await world.clock.pass(SECOND);
+  assertEquals(said.at(-1), { type: "data", data: "still here" });
+});

@@ -22,7 +22,7 @@ Deno.test("resolveOptions() has the defaults that README names", () => {
     timeout: 10_000,
     resumeTimeout: 120_000,
     autoconnect: true,
-    highWaterMark: 1_048_576,
+    highWaterMark: 4_194_304,
     maxBufferedBytes: 67_108_864,
     maxMessageBytes: 67_108_864,
     rtcConfig: undefined,

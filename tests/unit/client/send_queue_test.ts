@@ -28,9 +28,9 @@ function testQueue(
   }, { ready: () => {}, unreadable: (error) => errors.push(error) });
   const deliver = () => {
     for (let packet; (packet = session.nextPacket("relay", 0));) {
-      other.receive(packet.slice(), 0);
+      other.receive(packet.slice());
     }
-    session.receive(other.ackPacket(), 0);
+    session.receive(other.ackPacket());
   };
   const empty = () => new Promise<void>((resolve) => queue.onceEmpty(resolve));
   return { queue, messages, errors, deliver, empty };

@@ -17,7 +17,7 @@ import { type Chance, fuzz } from "../../support/fuzz.ts";
 
 // Every type at once: which end takes which stands in tests of its own.
 const parseControl = (json: string) =>
-  parse(json, { ...FROM_SERVER, ...fromClient() });
+  parse(json, { ...fromClient(), ...FROM_SERVER });
 
 const HELLO = { received: 0, webrtc: true, relay: true, maxMessageBytes: 1024 };
 
@@ -63,8 +63,10 @@ const MESSAGES: readonly ControlMessage[] = [
     type: "rtc.signal",
     data: { generation: 1, description: { type: "offer", sdp: "v=0" } },
   },
-  { type: "rtc.signal", data: { generation: 1, candidate: { sdpMid: "0" } } },
-  { type: "rtc.signal", data: { generation: 1, candidate: null } },
+  {
+    type: "rtc.signal",
+    data: { generation: 1, candidates: [{ sdpMid: "0" }, null] },
+  },
 ];
 
 function assertRefused(message: unknown, why?: string): ProtocolError {
@@ -111,7 +113,7 @@ Deno.test("parseControl() passes over fields that are not known", () => {
   );
   parseControl('{"type":"pong","data":{"at":1}}');
   parseControl('{"type":"peer.lost","data":null}');
-  parseControl(JSON.stringify(signal({ candidate: {}, trickle: true })));
+  parseControl(JSON.stringify(signal({ candidates: [{}], trickle: true })));
 });
 
 Deno.test("parseControl() takes fields up to their limits", () => {
@@ -212,7 +214,7 @@ Deno.test("parseControl() rejects a step of the negotiation that is none", () =>
 
 Deno.test("parseControl() leaves it to WebRTC what a candidate is", () => {
   for (const candidate of [null, {}, "candidate:1", 7, undefined]) {
-    parseControl(JSON.stringify(signal({ candidate })));
+    parseControl(JSON.stringify(signal({ candidates: [candidate] })));
   }
 });
 
@@ -362,7 +364,8 @@ function isControlMessage(value: unknown): boolean {
       return isObject(data) && isCount(fields.generation);
     case "rtc.signal": {
       if (!isObject(data) || !isCount(fields.generation)) return false;
-      const { description } = fields;
+      const { description, candidates } = fields;
+      if (candidates !== undefined && !Array.isArray(candidates)) return false;
       if (description === undefined) return true;
       const { type, sdp } = Object(description);
       return isText(type, 64) && isText(sdp, 65_536);
@@ -415,10 +418,21 @@ Deno.test("parseControl() rejects no control message", async () => {
 });
 
 Deno.test("parseControl() takes the types of the given end alone", () => {
-  const ping = '{"type":"ping","data":{"interval":1}}';
-  assertEquals(parse(ping, FROM_SERVER).type, "ping");
-  assertThrows(() => parse(ping, fromClient()), ProtocolError, "known");
-  const pong = '{"type":"pong"}';
-  assertEquals(parse(pong, fromClient()).type, "pong");
-  assertThrows(() => parse(pong, FROM_SERVER), ProtocolError, "known");
+  const waiting = '{"type":"peer.waiting","data":{"interval":1}}';
+  assertEquals(parse(waiting, FROM_SERVER).type, "peer.waiting");
+  assertThrows(() => parse(waiting, fromClient()), ProtocolError, "known");
+  const upgrade = '{"type":"upgrade"}';
+  assertEquals(parse(upgrade, fromClient()).type, "upgrade");
+  assertThrows(() => parse(upgrade, FROM_SERVER), ProtocolError, "known");
+});
+
+Deno.test("parseControl() takes a ping of either end, and when the next comes from a server", () => {
+  const ping = '{"type":"ping"}';
+  assertEquals(parse(ping, fromClient()).type, "ping");
+  assertThrows(() => parse(ping, FROM_SERVER), ProtocolError, "data");
+  for (const schemas of [FROM_SERVER, fromClient()]) {
+    assertEquals(parse('{"type":"pong"}', schemas).type, "pong");
+    const beat = '{"type":"ping","data":{"interval":1}}';
+    assertEquals(parse(beat, schemas).type, "ping");
+  }
 });

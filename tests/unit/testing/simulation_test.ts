@@ -104,7 +104,8 @@ Deno.test("Simulation gives a socket's bufferedAmount once the system's buffer i
         bufferedAmount
       ),
     );
-  a.send(new Uint8Array(300_000));
+  // The peer has much in flight only where it has seen that the line is fast.
+  a.send(new Uint8Array(4_000_000));
   await simulation.clock.pass(1);
   assertEquals(most(), 0);
   await simulation.clock.pass(SECOND);
@@ -120,6 +121,8 @@ Deno.test("Simulation gives a socket's bufferedAmount once the system's buffer i
 
 Deno.test("Simulation gives a socket's bufferedAmount where it stalls", async () => {
   const { simulation, a } = await joined({ webrtc: false });
+  a.send(new Uint8Array(4_000_000));
+  await simulation.clock.pass(SECOND);
   simulation.stallSockets(a);
   a.send(new Uint8Array(100_000));
   await simulation.clock.pass(10);

@@ -1,6 +1,6 @@
 /**
- * The attempts to upgrade: one negotiation after another until a data channel
- * opens, and again when it breaks.
+ * The direct link: one negotiation after another until a data channel opens,
+ * and again when it breaks.
  *
  * @module
  */
@@ -18,6 +18,7 @@ import type {
 import { backoffDelay } from "./backoff.ts";
 import { Negotiation } from "./negotiation.ts";
 import { DataChannel } from "./transports/data_channel.ts";
+import type { Transport } from "./transports/transport.ts";
 
 /** How long an attempt, or an ICE restart, may take. */
 const UPGRADE_TIMEOUT_MS = 15_000;
@@ -27,8 +28,8 @@ const RETRY_DELAY_MS = 1000;
 /** How often an open channel is greeted, until the other end answers. */
 const GREETING_INTERVAL_MS = 500;
 
-/** What an {@linkcode Upgrader} needs and reports. */
-export interface UpgraderOptions {
+/** What a {@linkcode DirectLink} needs and reports. */
+export interface DirectLinkOptions {
   readonly runtime: Runtime;
   readonly webrtc: WebRtc;
   /** The settings of a connection, as they are now. */
@@ -40,33 +41,31 @@ export interface UpgraderOptions {
   /** An attempt begins. */
   attempt(): void;
   /** A data channel is open. */
-  opened(channel: DataChannel): void;
-  /** The open channel was given up; its transport reports nothing more. */
-  lost(channel: DataChannel): void;
+  opened(channel: Transport): void;
   /** An attempt failed; another will follow. */
   failed(error: SocketPeerError): void;
 }
 
 /** Opens data channels for one conversation. */
-export class Upgrader {
-  readonly #options: UpgraderOptions;
+export class DirectLink {
+  readonly #options: DirectLinkOptions;
   /**
    * For the first attempt. A page that has none takes as long to make one as
    * for half of the rest, so it is made while the server is dialed.
    */
   #spare?: PeerConnectionLike;
   #negotiation?: Negotiation;
-  #generation = 0;
-  #attempts = 0;
   #channel?: DataChannel;
-  #signalingReady = false;
-  #initiator = false;
-  #closed = false;
+  /** Whether this side makes the offers; undefined where signals reach nobody. */
+  #initiator?: boolean;
   #deadline?: Cancel;
   #retry?: Cancel;
+  #generation = 0;
+  #attempts = 0;
+  #closed = false;
 
-  /** Waits for {@linkcode Upgrader.signalingReady}. */
-  constructor(options: UpgraderOptions) {
+  /** Waits for {@linkcode DirectLink.signalingReady}. */
+  constructor(options: DirectLinkOptions) {
     this.#options = options;
     try {
       this.#spare = this.#connect();
@@ -82,7 +81,6 @@ export class Upgrader {
    * see that the other way round, and then both sides are told.
    */
   signalingReady(initiator: boolean): void {
-    this.#signalingReady = true;
     this.#initiator = initiator;
     // What was sent before may not have arrived.
     if (!this.#channel) this.#askForOffer();
@@ -90,7 +88,7 @@ export class Upgrader {
 
   /** Signals reach nobody for now. */
   signalingLost(): void {
-    this.#signalingReady = false;
+    this.#initiator = undefined;
   }
 
   /** Takes a message of the other peer. */
@@ -115,12 +113,6 @@ export class Upgrader {
     }
   }
 
-  /** The open channel broke, or was given up. */
-  channelLost(): void {
-    this.#discard();
-    this.#retryLater();
-  }
-
   /** Ends all attempts and closes the connection. */
   close(): void {
     this.#closed = true;
@@ -136,11 +128,10 @@ export class Upgrader {
 
   /** Makes the initiator offer, whichever side notices that it should. */
   #askForOffer(): void {
+    const generation = this.#generation;
+    if (this.#initiator) this.#start(generation + 1);
     // Without signaling it waits for `signalingReady()`.
-    if (!this.#signalingReady) return;
-    if (this.#initiator) this.#start(this.#generation + 1);
-    else if (this.#generation > 0) {
-      const generation = this.#generation;
+    else if (this.#initiator === false && generation > 0) {
       this.#options.signal({ type: "rtc.connect", data: { generation } });
     }
   }
@@ -177,17 +168,26 @@ export class Upgrader {
   }
 
   #opened(channel: DataChannelLike): void {
-    const transport = new DataChannel(channel, () => {
-      this.#deadline?.();
-      this.#channel = transport;
-      this.#attempts = 0;
-      this.#options.opened(transport);
+    const { runtime, opened } = this.#options;
+    const transport = new DataChannel(channel, {
+      now: () => runtime.now(),
+      ready: () => {
+        this.#deadline?.();
+        this.#channel = transport;
+        this.#attempts = 0;
+        opened(transport);
+      },
+      ended: () => {
+        if (this.#channel !== transport) return;
+        this.#discard();
+        this.#retryLater();
+      },
     });
     const negotiation = this.#negotiation;
     const greet = () => {
       if (this.#channel || this.#negotiation !== negotiation) return;
-      transport.ping();
-      this.#options.runtime.after(GREETING_INTERVAL_MS, greet);
+      transport.greet();
+      runtime.after(GREETING_INTERVAL_MS, greet);
     };
     greet();
   }
@@ -234,6 +234,5 @@ export class Upgrader {
     channel?.close();
     this.#negotiation?.close();
     this.#negotiation = undefined;
-    if (channel) this.#options.lost(channel);
   }
 }
