@@ -153,6 +153,7 @@ export class Path {
 
   /** What a carrier had is sent again, and goes before all else. */
   #lost(carrier: Carrier): void {
+    if (this.#session.waitingSince(carrier) === undefined) return;
     this.#session.carrierLost(carrier);
     // Behind it, what is in flight can't be acknowledged: it must not count.
     carrier.forget();
@@ -175,9 +176,7 @@ export class Path {
     if (this.#closed || !carrier) return;
     if (!carrier.silent) {
       for (const other of this.#carriers) {
-        if (other.silent && this.#session.waitingSince(other) !== undefined) {
-          this.#lost(other);
-        }
+        if (other.silent) this.#lost(other);
       }
     }
     // The other peer learns what to send again, and what to let go of.
@@ -290,9 +289,19 @@ export class Path {
     let changed = false;
     let doubtSince: number | undefined;
     let patience = 0;
-    for (const carrier of this.#carriers) {
-      const { silent, patienceMs } = carrier;
-      const quietMs = carrier.quietMs(this.#session.waitingSince(carrier), now);
+    const waits = this.#carriers.map((carrier) =>
+      this.#session.waitingSince(carrier)
+    );
+    // Those that are in use may share a slow line.
+    const sharedMs = Math.max(
+      ...this.#carriers.map(({ patienceMs, silent }, at) =>
+        waits[at] === undefined || silent ? 0 : patienceMs
+      ),
+    );
+    for (const [at, carrier] of this.#carriers.entries()) {
+      const { silent } = carrier;
+      const patienceMs = Math.max(sharedMs, carrier.patienceMs);
+      const quietMs = carrier.quietMs(waits[at], now);
       if (quietMs !== undefined) {
         due = true;
         if (quietMs >= patienceMs / 2) {

@@ -106,8 +106,8 @@ export class DataChannel implements Transport {
     if (this.#ended) return;
     if (data === PING) {
       this.send(PONG);
-      // The other end listens now: a greeting before may have been lost.
-      this.#greetedAt = undefined;
+      // The other end listens now: a greeting before may have been lost. If so
+      // the round trip seems longer than it is, which does no harm.
       this.greet();
       return;
     }
