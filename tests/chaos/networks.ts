@@ -1,14 +1,19 @@
 /**
  * Two peers on links as they are: slow, far, full, lossy, broken for a while,
- * and left for others. All arrives, once and in order. How soon is not asked
- * yet: this is the place to ask it.
+ * and left for others. All arrives, once and in order, and soon after any way
+ * works again; and a way that is only slow is kept, and carries nothing twice.
  *
  * @module
  */
 
 import fc from "fast-check";
-import { SendQueueFullError } from "../../client.ts";
-import { Simulation } from "../../testing.ts";
+import { SendQueueFullError, type SocketPeer } from "../../client.ts";
+import {
+  ACK_PACKET_BYTES,
+  PACKET_HEADER_BYTES,
+  readUint48,
+} from "../../src/protocol/frame.ts";
+import { Simulation, type Traffic as Seen } from "../../testing.ts";
 import {
   type Action,
   type Directions,
@@ -32,6 +37,19 @@ import {
 const RECOVERY_MS = 240_000;
 /** How often it may carry everything. */
 const COPIES = 4;
+/**
+ * How long until something comes: a peer that only listens finds that its
+ * socket is dead when a heartbeat is missed, after 18 s, and then dials.
+ */
+const RESUME_MS = 30_000;
+/** What may be sent twice where links are only slow, beside two windows. */
+const TWICE_SHARE = 0.03;
+const SLACK_BYTES = 131_072;
+/**
+ * What a peer sends for the first time is acknowledged behind all that the
+ * other one has just begun to send: it may be missed, but not again and again.
+ */
+const MOST_DOWNGRADES = 4;
 
 const direction = fc.record({
   rate: weighted(
@@ -150,6 +168,10 @@ export async function runNetworks(schedule: Schedule): Promise<void> {
       if (echo && side.arrived % 4 === 0) send(index, "text", 9);
     })
   );
+  let downgrades = 0;
+  for (const { peer } of sides) peer.on("downgrade", () => downgrades++);
+  const traffic = new Traffic();
+  simulation.ontraffic = (seen) => traffic.see(seen);
   const pass = async (ms: number) => {
     await clock.pass(ms);
     if (found.length > 0) throw found[0];
@@ -180,6 +202,10 @@ export async function runNetworks(schedule: Schedule): Promise<void> {
   }
 
   simulation.repair();
+  const owed = sides.map(({ arrived }, index) =>
+    sides[1 - index].sent.length - arrived
+  );
+  const before = sides.map(({ arrived }) => arrived);
   const transferMs = sentBytes / Math.min(...rates) * 1000;
   const end = clock.now() + RECOVERY_MS + COPIES * transferMs;
   const done = () =>
@@ -187,7 +213,17 @@ export async function runNetworks(schedule: Schedule): Promise<void> {
       sides[1 - index].arrived === sent.length && peer.bufferedAmount === 0 &&
       peer.connected
     );
-  while (!done() && clock.now() < end) await pass(1000);
+  // It goes on soon: the first of what is owed comes, or all that it is behind.
+  const resumed = clock.now() + RESUME_MS + COPIES * transferMs;
+  while (!done() && clock.now() < end) {
+    await pass(1000);
+    sides.forEach(({ arrived }, index) =>
+      must(
+        clock.now() <= resumed || owed[index] === 0 || arrived > before[index],
+        () => `nothing more has come to ${nameOf(index)} in ${RESUME_MS} ms`,
+      )
+    );
+  }
   sides.forEach(({ peer, sent }, index) => {
     const { arrived } = sides[1 - index];
     must(
@@ -198,12 +234,41 @@ export async function runNetworks(schedule: Schedule): Promise<void> {
     must(peer.connected, () => `${nameOf(index)} is not connected`);
   });
 
+  // Where the links were slow, and nothing worse.
+  if (steps.every(({ action }) => action.do === "send")) {
+    must(downgrades <= MOST_DOWNGRADES, () => `${downgrades} downgrades`);
+    const { bytes, twiceBytes } = traffic;
+    // With each downgrade a window is sent again.
+    must(
+      downgrades > 0 || twiceBytes <= SLACK_BYTES + bytes * TWICE_SHARE,
+      () => `${twiceBytes} of ${bytes} bytes were sent twice`,
+    );
+  }
+
   for (const { peer } of sides) {
     peer.close();
     await pass(60_000);
   }
   await pass(120_000);
   mustBeEmpty(simulation);
+}
+
+/** Counts bytes of packets with messages, and of those that were sent before. */
+class Traffic {
+  bytes = 0;
+  twiceBytes = 0;
+  readonly #firsts = new Map<SocketPeer, Set<number>>();
+
+  see({ peer, direction, data }: Seen): void {
+    if (direction === "in" || typeof data === "string") return;
+    if (data.byteLength <= PACKET_HEADER_BYTES) return;
+    const firsts = this.#firsts.get(peer) ?? new Set();
+    this.#firsts.set(peer, firsts);
+    const first = readUint48(new Uint8Array(data), ACK_PACKET_BYTES);
+    this.bytes += data.byteLength;
+    if (firsts.has(first)) this.twiceBytes += data.byteLength;
+    firsts.add(first);
+  }
 }
 
 function slowest({ up, down }: Directions): number {
