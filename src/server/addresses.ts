@@ -107,6 +107,13 @@ export class Addresses {
     );
   }
 
+  /** An attempt to pair was no guess: it is as if it had not been made. */
+  pairForgiven(address: string | undefined): void {
+    if (address === undefined) return;
+    const { pairRate } = this.#limits;
+    this.#entry(address).pairs.charge(-1, pairRate, this.#now());
+  }
+
   #entry(address: string): Entry {
     const known = this.#entries.get(address);
     if (known) return known;

@@ -16,6 +16,7 @@ import {
   PAIR_CODE_REFUSED,
   PAIR_TIMEOUT,
   PEER_LEFT,
+  PEER_TIMEOUT,
   RATE_LIMITED,
   SERVICE_RESTART,
   TAKEN_OVER,
@@ -67,6 +68,9 @@ const BLAMELESS: ReadonlySet<number> = new Set([
   ENDED_BY_SERVER,
 ]);
 
+/** Whoever waits alone for so long is no guesser, where `peerTimeout` is 0. */
+const LONG_WAIT_MS = 60_000;
+
 /** Stands for a socket that was let go of. */
 const GONE: ServerSocket = { bufferedAmount: 0, send() {}, close() {} };
 
@@ -93,6 +97,7 @@ export interface ConnectionOptions {
     ResolvedServerOptions,
     | "pairCodeValidator"
     | "pairTimeout"
+    | "peerTimeout"
     | "heartbeatInterval"
     | "maxControlLength"
     | "maxPairCodeLength"
@@ -501,15 +506,26 @@ export class Connection implements Member, ServerSocketHandlers {
     }
   }
 
+  /** No partner was found: by who guesses at codes, or who waited in vain. */
+  #endAttempt(code: number): void {
+    const { addresses, now, settings } = this.#options;
+    const aloneMs = now() - (this.#aloneSince ?? Infinity);
+    // A guesser has no time to wait, and not many sockets to wait with.
+    const waited = code === PEER_TIMEOUT || this.#stage === "joined" &&
+        aloneMs >= (settings.peerTimeout || LONG_WAIT_MS);
+    if (waited) addresses.pairForgiven(this.address);
+    else addresses.pairFailed(this.address);
+  }
+
   #end(code: number, reason: string, forGood: boolean): void {
     if (this.#stage === "ended") return;
+    if (this.#attempting) this.#endAttempt(code);
     this.#stage = "ended";
     // Its socket may never be reported closed: nothing may hang on it.
     this.#socket = GONE;
     this.#partner = this.#receiver = null;
     this.#deadline();
     this.#renewal?.();
-    if (this.#attempting) this.#options.addresses.pairFailed(this.address);
     if (this.#request) this.#options.registry.leave(this, forGood);
     this.#options.ended(this, code, reason);
   }

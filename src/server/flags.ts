@@ -198,7 +198,7 @@ const SETTINGS = {
     variable: "SOCKETPEER_PAIR_RATE",
     value: "N/S",
     meaning: "attempts to pair from one address; one that finds no partner " +
-      "counts ten times",
+      "counts ten times, unless it waited for the whole --peer-timeout",
     option: "pairRate",
     read: rate,
   },

@@ -162,7 +162,10 @@ export interface SocketPeerServerOptions {
   addressControlRate?: Rate;
   /**
    * Attempts to pair from one address, or from one IPv6 /64. One that finds no
-   * partner counts ten times, so that codes can't be guessed.
+   * partner counts ten times, so that codes can't be guessed, unless it has
+   * waited for as long as `peerTimeout` (60 seconds where that is 0): then it
+   * does not count. So an address may try `maxConnectionsPerAddress` codes in
+   * each `peerTimeout` besides, by waiting for it on all of its sockets.
    *
    * @default {{ burst: 1000, perSecond: 10 }}
    */

@@ -25,11 +25,15 @@ export class TokenBucket {
     return true;
   }
 
-  /** Takes tokens that may not be there: the debt has to be waited out. */
+  /**
+   * Takes tokens that may not be there: the debt has to be waited out. A
+   * negative count gives some back.
+   */
   charge(count: number, rate: Rate, now: number): void {
     this.#fill(rate, now);
     // Bounded, so that no address is shut out for longer than two bursts take.
-    this.#tokens = Math.max(-rate.burst, this.#tokens - count);
+    const tokens = Math.max(-rate.burst, this.#tokens - count);
+    this.#tokens = Math.min(rate.burst, tokens);
   }
 
   /** Whether nothing would change if it were made anew. */

@@ -164,3 +164,33 @@ Deno.test("SocketPeerServer lets a guesser in again as time passes, and no faste
   const most = (burst + perSecond * elapsed()) / FAILED_PAIR_COST + 1;
   assert(guesses <= most, `${guesses} guesses in ${elapsed()} s`);
 });
+
+Deno.test("SocketPeerServer lets a newcomer pair where 300 neighbours wait in vain, and wait again", async () => {
+  const PEERS = 300;
+  // Ten times as much is what they would owe if they were taken for guessers.
+  await using server = observedServer({
+    trustProxy: "x-forwarded-for",
+    maxConnectionsPerAddress: 2 * PEERS,
+    peerTimeout: 1500,
+    pairRate: { burst: PEERS + 2, perSecond: 0.001 },
+  });
+  const headers = { "x-forwarded-for": GUESSER };
+  const join = (code: string, id: string) =>
+    RawClient.pair(server.peersUrl, code, id, {}, headers);
+  const letGo = () =>
+    server.events.filter((event) =>
+      event.type === "close" && event.code === 4004
+    ).length;
+  for (const round of [1, 2]) {
+    const waiting = await Promise.all(
+      Array.from({ length: PEERS }, (_, index) => join(`${index}`, "x")),
+    );
+    for (const client of waiting) assertEquals(await client.closeCode(), 4004);
+    await server.until(() => letGo() === round * PEERS);
+  }
+  await using a = await join("a code", "a");
+  await a.control("peer.waiting");
+  await using b = await join("a code", "b");
+  await b.control("peer.found");
+  assertEquals(server.events.filter(({ type }) => type === "refuse"), []);
+});

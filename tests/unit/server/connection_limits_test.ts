@@ -304,10 +304,10 @@ const FAILURES: Record<string, (server: FakeServer) => void | Promise<void>> = {
     server.pairCodeValidator = () => new Promise(() => {});
     (await server.join("a", {}, ADDRESS)).connection.close(1006);
   },
-  "nobody comes": async (server) => {
+  "it leaves just before nobody came": async (server) => {
     const peer = await server.join("a", {}, ADDRESS);
-    server.pass(60_000, peer);
-    assertEquals(peer.socket.closeCode, 4004);
+    server.pass(59_000, peer);
+    peer.connection.close(4000);
   },
   "it does not say what it wants": (server) => {
     server.connect(ADDRESS);
@@ -359,6 +359,65 @@ for (const [name, attempt] of Object.entries(HONEST)) {
     assertEquals(await isFailure(attempt), false);
   });
 }
+
+/** What has waited alone for as long as anybody may. */
+const WAITS: Record<string, (server: FakeServer) => Promise<void>> = {
+  "nobody comes": async (server) => {
+    const peer = await server.join("a", {}, ADDRESS);
+    server.pass(60_000, peer);
+    assertEquals(peer.socket.closeCode, 4004);
+  },
+  "it leaves just before it is told": async (server) => {
+    const peer = await server.join("a", { partner: "z" }, ADDRESS);
+    server.pass(60_000, peer);
+    peer.connection.close(1006);
+  },
+  "it speaks version 1, and leaves after a minute": async (server) => {
+    const peer = await server.joinLegacy("code", ADDRESS);
+    server.pass(60_000, peer);
+    peer.connection.close(1005);
+  },
+};
+
+for (const [name, attempt] of Object.entries(WAITS)) {
+  Deno.test(`Connection does not count an attempt to pair when ${name}`, async () => {
+    const server = new FakeServer({
+      pairRate: { burst: 1, perSecond: 0.001 },
+    });
+    await attempt(server);
+    assert(server.addresses.takePair(ADDRESS));
+  });
+}
+
+Deno.test("Connection counts no attempt after a minute where peerTimeout is 0", async () => {
+  const server = new FakeServer({
+    peerTimeout: 0,
+    pairRate: { burst: 1, perSecond: 0.001 },
+  });
+  const peer = await server.join("a", {}, ADDRESS);
+  server.pass(60_000, peer);
+  peer.connection.close(4000);
+  assert(server.addresses.takePair(ADDRESS));
+});
+
+Deno.test("Connection lets an address that waits on 256 sockets try 256 pair codes in each peerTimeout", async () => {
+  const server = new FakeServer({ peerTimeout: 10_000 });
+  const MINUTES = 10;
+  let guesses = 0;
+  let held: FakePeer[] = [];
+  for (let second = 0; second < 60 * MINUTES; second++) {
+    held = held.filter(({ socket }) => socket.closes.length === 0);
+    while (held.length < 256) {
+      const code = `guess ${guesses}`;
+      const peer = await server.join("x", { code }, ADDRESS);
+      if (peer.socket.closeCode === 4010) break;
+      guesses++;
+      held.push(peer);
+    }
+    server.pass(1000, ...held);
+  }
+  assertLessOrEqual(guesses, 6 * MINUTES * 256);
+});
 
 Deno.test("Connection lets an address guess at about one pair code a second", async () => {
   const server = new FakeServer();

@@ -47,6 +47,15 @@ Deno.test("TokenBucket.charge() shuts nobody out for longer than two bursts take
   assertEquals(drawn(bucket, 10_000), 10);
 });
 
+Deno.test("TokenBucket.charge() gives back, but never more than there may be", () => {
+  const bucket = new TokenBucket(RATE, 0);
+  bucket.charge(3, RATE, 0);
+  bucket.charge(-1, RATE, 0);
+  assertEquals(drawn(bucket, 0), RATE.burst - 2);
+  for (let time = 0; time < 100; time++) bucket.charge(-1, RATE, 0);
+  assertEquals(drawn(bucket, 0), RATE.burst);
+});
+
 Deno.test("TokenBucket.isFull() holds of one that is new or has waited long enough", () => {
   const bucket = new TokenBucket(RATE, 0);
   assert(bucket.isFull(RATE, 0));
