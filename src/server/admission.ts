@@ -6,6 +6,7 @@
 
 import type { Addresses } from "./addresses.ts";
 import type { ResolvedServerOptions } from "./options.ts";
+import { isAllowedOrigin } from "./origins.ts";
 import type { RefusalReason } from "./server_event.ts";
 import type { ServerSocket, ServerSocketHandlers } from "./server_socket.ts";
 
@@ -96,7 +97,10 @@ export function admit(
   ): Refusal => ({ ...refusal(status, message, headers), reason, address });
 
   const origin = request.header("origin") ?? undefined;
-  if (origin !== undefined && rules.allowedOrigins?.has(origin) === false) {
+  const { allowedOrigins } = rules;
+  const allowed = origin === undefined || !allowedOrigins ||
+    isAllowedOrigin(origin, allowedOrigins);
+  if (!allowed) {
     const message = `Pages of ${origin} may not connect here`;
     return refused("origin", 403, message);
   }

@@ -84,7 +84,7 @@ const SETTINGS = {
     variable: "SOCKETPEER_ALLOWED_ORIGIN",
     value: "O",
     meaning: "let only pages of this origin connect, such as " +
-      "https://example.org; may be repeated",
+      "https://example.org or https://*.example.org; may be repeated",
     option: "allowedOrigins",
     unset: "all",
     list: true,

@@ -10,6 +10,7 @@ import {
   MAX_PAIR_CODE_LENGTH,
 } from "../protocol/limits.ts";
 import type { IceServer } from "../runtime.ts";
+import { normalizeOrigin } from "./origins.ts";
 import { quiet, type ServerObserver } from "./server_event.ts";
 
 /** A bucket of tokens: bursts up to its size, and a steady rate after. */
@@ -64,6 +65,14 @@ export interface SocketPeerServerOptions {
    * Origins whose pages may connect, such as `https://example.org`; a page
    * from elsewhere gets 403 before any upgrade. Programs that are no browsers
    * send no origin and are let in: this keeps pages out, not people.
+   *
+   * `https://*.example.org` stands for all names below `example.org`, at any
+   * depth, and not for `example.org` itself. Apps and extensions have a scheme
+   * of their own: `capacitor://localhost`, `tauri://localhost`, `app://.`,
+   * `chrome-extension://…`, compared as they are. Where the rest is drawn by
+   * chance, `moz-extension://*` and `vscode-webview://*` take the whole scheme.
+   * `file://` and `null` are those of pages from disks; every page can make
+   * itself a frame whose origin is `null`, so that lets all pages in.
    *
    * @default {undefined: all}
    */
@@ -301,7 +310,8 @@ export function resolveServerOptions(
     host,
     port,
     path,
-    allowedOrigins: allowedOrigins && new Set(allowedOrigins.map(origin)),
+    allowedOrigins: allowedOrigins &&
+      new Set(allowedOrigins.map(normalizeOrigin)),
     peerTimeout,
     pairCodeValidator,
     trustProxy: trustProxy?.toLowerCase(),
@@ -349,17 +359,5 @@ function checkRate(name: string, rate: Rate): void {
   throw new RangeError(
     `Cannot use ${perSecond} as "${name}.perSecond": it must be a number ` +
       `above 0, and at most ${MAX_WHOLE}`,
-  );
-}
-
-function origin(value: string): string {
-  const parsed = URL.canParse(value) ? new URL(value) : undefined;
-  // An address with a path would never match, and lock everybody out.
-  if (parsed && /^https?:$/.test(parsed.protocol) && parsed.pathname === "/") {
-    return parsed.origin;
-  }
-  throw new TypeError(
-    `Cannot use "${value}" in "allowedOrigins": an origin looks like ` +
-      `"https://example.org" or "http://localhost:3000"`,
   );
 }

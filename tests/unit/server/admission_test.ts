@@ -163,6 +163,49 @@ Deno.test("admit() lets in pages of allowed origins, and what is no page", () =>
   assert(admit(request({ origin: "https://any.example" }), rules()).accepted);
 });
 
+Deno.test("admit() lets in what a wildcard stands for, and apps by their scheme", () => {
+  const allowedOrigins = new Set([
+    "https://*.example.org",
+    "https://*.example.net:8443",
+    "capacitor://localhost",
+    "moz-extension://*",
+    "app://.",
+    "file://",
+  ]);
+  for (
+    const origin of [
+      "https://a.example.org",
+      "https://a.b.example.org",
+      "https://a.example.net:8443",
+      "capacitor://localhost",
+      "moz-extension://2c127fa4-62c7-7e4f-90e5-472b45eecfdc",
+      "app://.",
+      "file://",
+    ]
+  ) {
+    const { accepted } = admit(request({ origin }), rules({ allowedOrigins }));
+    assert(accepted, origin);
+  }
+  for (
+    const origin of [
+      "https://example.org",
+      "http://a.example.org",
+      "https://a.example.org:8443",
+      "https://a.example.net",
+      "https://a.example.org.evil.example",
+      "https://evilexample.org",
+      "https://.example.org.",
+      "capacitor://other",
+      "chrome-extension://abcdefghijklmnopabcdefghijklmnop",
+      "null",
+      `https://${"a.".repeat(10_000)}example.org`,
+    ]
+  ) {
+    const { status } = refused(request({ origin }), { allowedOrigins });
+    assertEquals(status, 403, origin);
+  }
+});
+
 Deno.test("admit() answers 503 while the server closes, and when to come again", () => {
   const { status, headers, reason } = refused(request(), { closing: true });
   assertEquals([status, reason], [503, "closing"]);

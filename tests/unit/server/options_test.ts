@@ -201,6 +201,37 @@ Deno.test("resolveServerOptions() writes origins as browsers do", () => {
   );
 });
 
+Deno.test("resolveServerOptions() takes origins of apps and extensions, and wildcards", () => {
+  const origins = [
+    "capacitor://localhost",
+    "ionic://localhost",
+    "tauri://localhost",
+    "app://.",
+    "chrome-extension://abcdefghijklmnopabcdefghijklmnop",
+    "moz-extension://*",
+    "vscode-webview://*",
+    "file://",
+    "null",
+    "https://*.example.org",
+    "http://*.localhost:3000",
+  ];
+  assertEquals(originsOf(...origins), origins);
+  assertEquals(
+    originsOf(
+      "HTTPS://*.Example.COM:443/",
+      "https://*.bücher.example",
+      "Tauri://localhost/",
+      "file:///",
+    ),
+    [
+      "https://*.example.com",
+      "https://*.xn--bcher-kva.example",
+      "tauri://localhost",
+      "file://",
+    ],
+  );
+});
+
 Deno.test("resolveServerOptions() tells no origins from all origins", () => {
   assertEquals(originsOf(), []);
 });
@@ -210,8 +241,20 @@ Deno.test("resolveServerOptions() rejects what is no origin of a page", () => {
     const origin of [
       "",
       "*",
-      "null",
+      "null ",
+      "NULL",
       "example.org",
+      "*.example.org",
+      "https://*",
+      "https://*.org",
+      "https://*.0.0.1",
+      "https://*example.org",
+      "https://a.*.example.org",
+      "https://*.*.example.org",
+      "https://*.example.org/app",
+      "app://a, app://b",
+      "chrome-extension://*.id",
+      "mailto:someone",
       "example.org:443",
       "localhost:3000",
       "//example.org",
