@@ -36,6 +36,7 @@ export type {
   SocketPeerServerOptions,
   TurnOptions,
 } from "./src/server/options.ts";
+export type { TrustProxyOptions } from "./src/server/trusted_proxy.ts";
 export type {
   RefusalReason,
   ServerEvent,

@@ -17,6 +17,7 @@ interface Entry {
 /** The options that count here. */
 export type AddressLimits = Pick<
   ResolvedServerOptions,
+  | "observer"
   | "maxConnections"
   | "maxConnectionsPerAddress"
   | "addressControlRate"
@@ -25,6 +26,8 @@ export type AddressLimits = Pick<
 
 /** What an attempt to pair costs that finds no partner, over a found one's 1. */
 export const FAILED_PAIR_COST = 10;
+/** So many of so many connections of one address look like a proxy's. */
+const CROWD = { least: 100, share: 0.9 };
 /** Addresses that are kept before those are looked for that need not be. */
 const SWEEP_AT = 1024;
 
@@ -38,6 +41,9 @@ export class Addresses {
   readonly #now: () => number;
   readonly #entries = new Map<string, Entry>();
   #connections = 0;
+  /** Those without an address. */
+  #unknown = 0;
+  #crowdTold = false;
   #sweepAt = SWEEP_AT;
 
   /** Knows nobody yet. */
@@ -68,14 +74,18 @@ export class Addresses {
         entry.connections >= maxConnectionsPerAddress;
       if (full) return "address";
       entry.connections++;
+    } else {
+      this.#unknown++;
     }
     this.#connections++;
+    this.#lookForCrowd(address);
     return undefined;
   }
 
   /** Counts a connection out that was admitted. */
   release(address: string | undefined): void {
     this.#connections--;
+    if (address === undefined) this.#unknown--;
     const entry = address === undefined
       ? undefined
       : this.#entries.get(address);
@@ -112,6 +122,18 @@ export class Addresses {
     if (address === undefined) return;
     const { pairRate } = this.#limits;
     this.#entry(address).pairs.charge(-1, pairRate, this.#now());
+  }
+
+  /** Tells, once, when nearly all come from one address. */
+  #lookForCrowd(address: string | undefined): void {
+    const total = this.#connections;
+    if (this.#crowdTold || total < CROWD.least) return;
+    const connections = address === undefined
+      ? this.#unknown
+      : this.#entry(address).connections;
+    if (connections < CROWD.share * total) return;
+    this.#crowdTold = true;
+    this.#limits.observer({ type: "crowd", address, connections, total });
   }
 
   #entry(address: string): Entry {

@@ -9,6 +9,7 @@ import type { ResolvedServerOptions } from "./options.ts";
 import { isAllowedOrigin } from "./origins.ts";
 import type { RefusalReason } from "./server_event.ts";
 import type { ServerSocket, ServerSocketHandlers } from "./server_socket.ts";
+import { peerAddress } from "./trusted_proxy.ts";
 
 /** What counts of a request. */
 export interface AdmissionRequest {
@@ -173,91 +174,4 @@ function findMistake(
     });
   }
   return undefined;
-}
-
-/**
- * Whom a request counts for: by the header of a trusted proxy, or else by its
- * TCP connection. A loopback address is nobody's.
- */
-function peerAddress(
-  { header, remoteAddress }: AdmissionRequest,
-  trustProxy: string | undefined,
-): string | undefined {
-  const named = trustProxy && header(trustProxy);
-  // The entries before the last are whatever the client has sent.
-  const address =
-    named && normalizeAddress(named.slice(named.lastIndexOf(",") + 1)) ||
-    // Who comes past the proxy is counted as who they are.
-    normalizeAddress(remoteAddress ?? "");
-  return address === undefined || isLoopback(address)
-    ? undefined
-    : countedAddress(address);
-}
-
-/** As nearly every address comes: already in its one way to be written. */
-const PLAIN_IPV4 =
-  /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)$/;
-const IPV4 = /^\d{1,3}(?:\.\d{1,3}){3}$/;
-
-/**
- * One way to write each IP address, without its port: as `192.0.2.1`,
- * `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]:80`, or one of these in the
- * `for=` of a `Forwarded` header. An IPv4 address inside IPv6 is the IPv4 one.
- *
- * @returns `undefined` if it is no IP address.
- */
-export function normalizeAddress(text: string): string | undefined {
-  const trimmed = text.trim();
-  // Most connections need nothing of what follows, which takes far longer.
-  if (PLAIN_IPV4.test(trimmed)) return trimmed;
-  const forwarded = /(?:^|;)\s*for="?([^";]*)/i.exec(trimmed);
-  const address = (forwarded?.[1] ?? trimmed).trim()
-    .replace(/^\[([^\]]*)\](?::\d+)?$/, "$1")
-    .replace(/^([\d.]+):\d+$/, "$1")
-    // The zone of a link-local address names an interface of this machine.
-    .replace(/%.*$/, "");
-  const host = IPV4.test(address)
-    ? address
-    : address.includes(":")
-    ? `[${address}]`
-    : undefined;
-  const hostname = host && hostnameOf(host);
-  if (!hostname?.startsWith("[")) return hostname;
-  const mapped = /^\[::ffff:([\da-f]+):([\da-f]+)\]$/.exec(hostname);
-  if (!mapped) return hostname.slice(1, -1);
-  const [high, low] = mapped.slice(1).map((group) => parseInt(group, 16));
-  return [high >> 8, high & 255, low >> 8, low & 255].join(".");
-}
-
-/** A host as addresses of the web have it, if it can be one. */
-function hostnameOf(host: string): string | undefined {
-  try {
-    return new URL(`http://${host}`).hostname;
-  } catch {
-    return undefined;
-  }
-}
-
-function isLoopback(address: string): boolean {
-  return address === "::1" || address.startsWith("127.");
-}
-
-/**
- * What limits go by: an IPv4 address, or the first half of one of IPv6, such
- * as `2001:db8:0:1::/64`. Whoever has one address of IPv6 has its whole /64
- * (RFC 6177) and can take another of it for each connection (RFC 8981): counted
- * by the whole address, they would never meet a limit.
- */
-function countedAddress(address: string): string {
-  if (!address.includes(":")) return address;
-  // Each stands for an address of IPv4 (RFC 6052), whose owner has no other.
-  if (/^64:ff9b::[^:]*(?::[^:]*)?$/.test(address)) return address;
-  const [head, tail] = address.split("::")
-    .map((part) => part.split(":").filter((group) => group !== ""));
-  const zeros = tail ? 8 - head.length - tail.length : 0;
-  const groups = [...head, ...Array<string>(zeros).fill("0"), ...tail ?? []];
-  const half = groups.slice(0, 4);
-  // The second half, of zeros, is the longest run of them.
-  while (half.at(-1) === "0") half.pop();
-  return `${half.join(":")}::/64`;
 }

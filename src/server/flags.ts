@@ -100,6 +100,26 @@ const SETTINGS = {
     unset: "none",
     read: word,
   },
+  proxyHops: {
+    flag: "proxy-hops",
+    variable: "SOCKETPEER_PROXY_HOPS",
+    value: "N",
+    meaning:
+      "how many reverse proxies of yours stand in a row, each of which " +
+      "adds an entry to that header",
+    unset: "none",
+    read: wholeNumber,
+  },
+  proxyNetworks: {
+    flag: "proxy-network",
+    variable: "SOCKETPEER_PROXY_NETWORK",
+    value: "NET",
+    meaning: "network of your reverse proxies, whose entries in that header " +
+      "are passed over, such as 10.0.0.0/8; may be repeated",
+    unset: "none",
+    list: true,
+    read: word,
+  },
   peerTimeout: {
     flag: "peer-timeout",
     variable: "SOCKETPEER_PEER_TIMEOUT",
@@ -380,6 +400,7 @@ export function parseCommand(
     options.iceServers = urls.map((urls) => ({ urls }));
   }
   options.turn = turnOf(values, readFile);
+  options.trustProxy = trustProxyOf(values);
   return {
     help: help === true,
     options,
@@ -417,6 +438,20 @@ function valueOf(
   if (!list) return read(text, setting.variable);
   const texts = text.split(/[\s,]+/).filter((each) => each !== "");
   return texts.map((each) => read(each, setting.variable));
+}
+
+function trustProxyOf(
+  values: { [K in Key]?: unknown },
+): SocketPeerServerOptions["trustProxy"] {
+  const header = values.trustProxy as string | undefined;
+  const hops = values.proxyHops as number | undefined;
+  const networks = values.proxyNetworks as string[] | undefined;
+  if (hops === undefined && networks === undefined) return header;
+  if (header !== undefined) return { header, hops, networks };
+  throw new TypeError(
+    `Cannot use --proxy-hops or --proxy-network without a header: name it ` +
+      `with --trust-proxy`,
+  );
 }
 
 function turnOf(

@@ -55,6 +55,8 @@ type Fields = Readonly<Record<string, string | number | undefined>>;
  * may try again at once, as often as they like, and would fill the disk.
  */
 const REFUSAL_RATE = { burst: 20, perSecond: 1 };
+const CROWD_HINT =
+  "behind a reverse proxy, set trustProxy (--trust-proxy), or correct it";
 /** Longest text of somebody else's that a line quotes. */
 const MAX_QUOTED = 200;
 
@@ -116,6 +118,8 @@ function levelOf(event: ServerEvent): LogLevel {
     case "pair":
     case "drain":
       return "info";
+    case "crowd":
+      return "warn";
     case "refuse":
       // What people do who use a code twice, or come late: nobody's fault.
       return event.reason === "busy" || event.reason === "closing"
@@ -138,6 +142,10 @@ function fieldsOf(event: ServerEvent): Fields {
     }
     case "refuse":
       return { reason: event.reason, address: event.address };
+    case "crowd": {
+      const { address, connections, total } = event;
+      return { address, connections, total, hint: CROWD_HINT };
+    }
     case "pair":
       return { waitedMs: event.waitedMs, pairingMs: event.pairingMs };
     case "error":

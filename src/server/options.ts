@@ -12,6 +12,11 @@ import {
 import type { IceServer } from "../runtime.ts";
 import { normalizeOrigin } from "./origins.ts";
 import { quiet, type ServerObserver } from "./server_event.ts";
+import {
+  resolveTrustProxy,
+  type TrustedProxy,
+  type TrustProxyOptions,
+} from "./trusted_proxy.ts";
 
 /** A bucket of tokens: bursts up to its size, and a steady rate after. */
 export interface Rate {
@@ -93,13 +98,19 @@ export interface SocketPeerServerOptions {
   pairCodeValidator?: (pairCode: string) => boolean | Promise<boolean>;
   /**
    * The header in which a reverse proxy names the address that it serves, such
-   * as `x-forwarded-for`; of a list the last entry counts, which the nearest
-   * proxy has added. Without it the address of the TCP connection counts.
+   * as `x-forwarded-for`. Without it the address of the TCP connection counts.
    * Anybody can send a header: name one only behind a proxy that sets it.
+   *
+   * Of a list the last entry counts that is no private address, as the nearest
+   * proxy adds its own at the end, and proxies within your network stand behind
+   * that one; where all are private, the last. So a client in your private
+   * network can pretend to be another. Where that matters, and where proxies in
+   * a row have public addresses, say with {@linkcode TrustProxyOptions} how
+   * many there are, or which.
    *
    * @default {undefined: none is believed}
    */
-  trustProxy?: string;
+  trustProxy?: string | TrustProxyOptions;
   /**
    * How long a socket may be open before it asks for a place, and how long
    * `pairCodeValidator` may take then.
@@ -204,7 +215,7 @@ export interface ResolvedServerOptions {
   readonly allowedOrigins: ReadonlySet<string> | undefined;
   readonly peerTimeout: number;
   readonly pairCodeValidator: (pairCode: string) => boolean | Promise<boolean>;
-  readonly trustProxy: string | undefined;
+  readonly trustProxy: TrustedProxy | undefined;
   readonly pairTimeout: number;
   readonly heartbeatInterval: number;
   readonly maxConnections: number;
@@ -268,14 +279,6 @@ export function resolveServerOptions(
   checkRate("controlRate", controlRate);
   checkRate("addressControlRate", addressControlRate);
   checkRate("pairRate", pairRate);
-  const isHeader = typeof trustProxy === "string" &&
-    /^[\w-]+$/.test(trustProxy);
-  if (trustProxy !== undefined && !isHeader) {
-    throw new TypeError(
-      `Cannot use "${trustProxy}" as "trustProxy": it must be the name of a ` +
-        `header`,
-    );
-  }
   if (typeof iceServers !== "function" && !Array.isArray(iceServers)) {
     throw new TypeError(
       `Cannot use this "iceServers": it must be an array or a function`,
@@ -314,7 +317,7 @@ export function resolveServerOptions(
       new Set(allowedOrigins.map(normalizeOrigin)),
     peerTimeout,
     pairCodeValidator,
-    trustProxy: trustProxy?.toLowerCase(),
+    trustProxy: resolveTrustProxy(trustProxy),
     pairTimeout,
     heartbeatInterval,
     maxConnections,

@@ -52,6 +52,19 @@ export type ServerEvent =
     readonly address?: string;
     readonly reason: RefusalReason;
   }
+  /**
+   * Nearly all connections come from one address, as they do where a reverse
+   * proxy stands in front and `trustProxy` is missing or wrong. Told once.
+   */
+  | {
+    readonly type: "crowd";
+    /** Missing where that is this machine. */
+    readonly address?: string;
+    /** How many it has open. */
+    readonly connections: number;
+    /** How many are open in all. */
+    readonly total: number;
+  }
   /** A peer has its place, and is alone. */
   | { readonly type: "wait" }
   /** Two peers have found each other, at first or again. */

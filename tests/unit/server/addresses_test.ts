@@ -65,6 +65,33 @@ Deno.test("Addresses.admit() refuses nobody where the limits are 0", () => {
   assertEquals(times(() => addresses.admit("a") === undefined), 100);
 });
 
+Deno.test("Addresses.admit() tells once where nearly all come from one address", () => {
+  for (const address of ["a", undefined]) {
+    const events: unknown[] = [];
+    const { addresses } = setUp({ observer: (event) => events.push(event) });
+    for (let time = 0; time < 10; time++) addresses.admit("b");
+    for (let time = 0; time < 89; time++) addresses.admit(address);
+    assertEquals(events, []);
+    addresses.admit(address);
+    const crowd = { type: "crowd", address, connections: 90, total: 100 };
+    assertEquals(events, [crowd]);
+    for (let time = 0; time < 50; time++) addresses.admit(address);
+    assertEquals(events, [crowd]);
+  }
+});
+
+Deno.test("Addresses.admit() tells of no crowd where others come, too, or few", () => {
+  const events: unknown[] = [];
+  const { addresses } = setUp({ observer: (event) => events.push(event) });
+  for (let time = 0; time < 99; time++) addresses.admit("a");
+  for (let time = 0; time < 99; time++) addresses.release("a");
+  for (let time = 0; time < 12; time++) addresses.admit("b");
+  for (let time = 0; time < 99; time++) addresses.admit("a");
+  for (let time = 0; time < 99; time++) addresses.release("a");
+  for (let time = 0; time < 99; time++) addresses.admit(undefined);
+  assertEquals(events, []);
+});
+
 Deno.test("Addresses.takeControl() takes a burst and then a rate, of each address", () => {
   const { addresses, clock } = setUp();
   assertEquals(times(() => addresses.takeControl("a")), 20);

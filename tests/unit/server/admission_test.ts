@@ -3,10 +3,14 @@ import {
   type AdmissionRequest,
   type AdmissionRules,
   admit,
-  normalizeAddress,
 } from "../../../src/server/admission.ts";
 import { Addresses } from "../../../src/server/addresses.ts";
+import { normalizeAddress } from "../../../src/server/ip_address.ts";
 import { resolveServerOptions } from "../../../src/server/options.ts";
+import {
+  resolveTrustProxy,
+  type TrustProxyOptions,
+} from "../../../src/server/trusted_proxy.ts";
 
 const HEADERS: Readonly<Record<string, string>> = {
   host: "localhost",
@@ -60,8 +64,11 @@ function refused(request: AdmissionRequest, fields?: Partial<AdmissionRules>) {
 }
 
 /** The address that a request counts for. */
-function addressOf(request: AdmissionRequest, trustProxy?: string) {
-  const judged = rules({ trustProxy });
+function addressOf(
+  request: AdmissionRequest,
+  trustProxy?: string | TrustProxyOptions,
+) {
+  const judged = rules({ trustProxy: resolveTrustProxy(trustProxy) });
   const answer = admit(request, judged);
   assert(answer.accepted);
   assertEquals(judged.counted, [answer.address]);
@@ -257,6 +264,75 @@ Deno.test("admit() believes the last entry of the header of a trusted proxy", ()
   }
 });
 
+/** What a header is taken for; the connection comes from 192.0.2.1. */
+function named(
+  value: string,
+  trustProxy: Omit<TrustProxyOptions, "header">,
+  remoteAddress = "192.0.2.1",
+): string | undefined {
+  const proxied = request({ "x-forwarded-for": value }, { remoteAddress });
+  return addressOf(proxied, { header: "X-Forwarded-For", ...trustProxy });
+}
+
+Deno.test("admit() passes over private addresses at the end, which proxies of one network have", () => {
+  for (
+    const [value, address] of [
+      ["203.0.113.5, 10.0.0.2", "203.0.113.5"],
+      ["198.51.100.1, 203.0.113.5, 172.16.0.1, 192.168.1.1", "203.0.113.5"],
+      ["203.0.113.5, 100.64.0.9, 127.0.0.1", "203.0.113.5"],
+      ["2001:db8::9, fd00::1, ::1", "2001:db8::/64"],
+      ["203.0.113.5, ::ffff:10.0.0.2", "203.0.113.5"],
+      // Public ones beside those.
+      ["203.0.113.5, 172.32.0.1", "172.32.0.1"],
+      ["203.0.113.5, 11.0.0.1", "11.0.0.1"],
+      ["203.0.113.5, 100.128.0.1", "100.128.0.1"],
+      // A client in the network: nothing before it is to be believed.
+      ["10.0.0.9", "10.0.0.9"],
+      ["10.0.0.7, 10.0.0.9", "10.0.0.9"],
+      ["unknown, 10.0.0.9", "10.0.0.9"],
+      ["10.0.0.9, unknown", "192.0.2.1"],
+    ]
+  ) assertEquals(named(value, {}), address, value);
+});
+
+Deno.test("admit() believes the entry that so many proxies in a row have made", () => {
+  const forged = "203.0.113.66, 203.0.113.77";
+  for (
+    const [hops, value, address] of [
+      [1, `${forged}, 10.0.0.9`, "10.0.0.9"],
+      [2, `${forged}, 203.0.113.5, 198.51.100.1`, "203.0.113.5"],
+      [3, `${forged}, 203.0.113.5, 10.0.0.1, 198.51.100.1`, "203.0.113.5"],
+      [2, `${forged}, unknown, 198.51.100.1`, "192.0.2.1"],
+      // It came past the first proxy.
+      [3, "203.0.113.5", "203.0.113.5"],
+      [3, "203.0.113.5, 198.51.100.1", "203.0.113.5"],
+    ] as const
+  ) assertEquals(named(value, { hops }), address, value);
+});
+
+Deno.test("admit() passes over the entries of the networks of proxies, and believes nobody else", () => {
+  const networks = ["198.51.100.0/24", "2001:db8:ffff::/48", "192.0.2.1"];
+  for (
+    const [value, remoteAddress, address] of [
+      ["203.0.113.66, 203.0.113.5, 198.51.100.7", "192.0.2.1", "203.0.113.5"],
+      ["203.0.113.5, 2001:db8:ffff::7", "192.0.2.1", "203.0.113.5"],
+      ["203.0.113.5, 198.51.101.7", "192.0.2.1", "198.51.101.7"],
+      ["203.0.113.5", "127.0.0.1", "203.0.113.5"],
+      ["203.0.113.66, 10.0.0.9", "192.0.2.1", "10.0.0.9"],
+      // None but proxies: the first of them is who asks.
+      ["198.51.100.8, 198.51.100.7", "192.0.2.1", "198.51.100.8"],
+      // Straight from a client, who can send any header.
+      ["203.0.113.5", "203.0.113.66", "203.0.113.66"],
+      ["203.0.113.5", "192.0.2.2", "192.0.2.2"],
+    ]
+  ) assertEquals(named(value, { networks }, remoteAddress), address, value);
+});
+
+Deno.test("admit() reads no more of a header than proxies can have written", () => {
+  const entries = Array(10_000).fill("10.0.0.2").join(",");
+  assertEquals(named(`203.0.113.5,${entries}`, {}), "10.0.0.2");
+});
+
 Deno.test("admit() counts an address of IPv6 by its /64, which its owner has all of", () => {
   for (
     const [remoteAddress, address] of [
@@ -284,9 +360,7 @@ Deno.test("admit() counts an address of IPv6 by its /64, which its owner has all
   ) {
     const direct = addressOf(request({}, { remoteAddress }));
     assertEquals(direct, address, remoteAddress);
-    const proxied = request({
-      "x-forwarded-for": `192.0.2.77, ${remoteAddress}`,
-    });
+    const proxied = request({ "x-forwarded-for": `unknown, ${remoteAddress}` });
     assertEquals(addressOf(proxied, "x-forwarded-for"), address, remoteAddress);
   }
 });

@@ -106,6 +106,8 @@ const EXAMPLES: Readonly<
 };
 /** Those that make no sense alone, or stand beside the options. */
 const TESTED_BELOW = [
+  "SOCKETPEER_PROXY_HOPS",
+  "SOCKETPEER_PROXY_NETWORK",
   "SOCKETPEER_DRAIN_TIMEOUT",
   "SOCKETPEER_TURN_URL",
   "SOCKETPEER_TURN_SECRET_FILE",
@@ -175,6 +177,27 @@ Deno.test("parseCommand() takes several values of a list", () => {
       SOCKETPEER_ALLOWED_ORIGIN: origins.join(separator),
     });
     assertEquals(options.allowedOrigins, origins);
+  }
+});
+
+Deno.test("parseCommand() joins what it is told of proxies", () => {
+  const header = "x-forwarded-for";
+  const flags = ["--trust-proxy", header];
+  const hops = parse([...flags, "--proxy-hops", "2"]).options;
+  assertEquals(resolveServerOptions(hops).trustProxy, { header, hops: 2 });
+  const networks = ["10.0.0.0/8", "2001:db8::/32"];
+  for (
+    const { options } of [
+      parse([...flags, ...networks.flatMap((net) => ["--proxy-network", net])]),
+      parse(flags, { SOCKETPEER_PROXY_NETWORK: networks.join(", ") }),
+    ]
+  ) {
+    const trustProxy = { header, hops: undefined, networks };
+    assertEquals(options.trustProxy, trustProxy);
+    resolveServerOptions(options);
+  }
+  for (const flag of ["--proxy-hops=2", "--proxy-network=10.0.0.0/8"]) {
+    assertThrows(() => parse([flag]), TypeError, "--trust-proxy");
   }
 });
 

@@ -16,6 +16,7 @@ const EVENTS: readonly ServerEvent[] = [
   { type: "upgrade" },
   { type: "error", option: "iceServers", error: new Error("no account") },
   { type: "drain", connections: 7 },
+  { type: "crowd", address: ADDRESS, connections: 95, total: 100 },
 ];
 
 /** What is written of these events. */
@@ -49,6 +50,9 @@ Deno.test("logEvents() writes a line of text for each event", () => {
     "2030-01-31T12:00:00.000Z error error option=iceServers error=Error " +
     'message="no account"',
     "2030-01-31T12:00:00.000Z info drain connections=7",
+    "2030-01-31T12:00:00.000Z warn crowd address=2001:db8::1 connections=95 " +
+    'total=100 hint="behind a reverse proxy, set trustProxy (--trust-proxy), ' +
+    'or correct it"',
   ]);
 });
 
@@ -67,7 +71,7 @@ Deno.test("logEvents() writes the same as JSON", () => {
 
 Deno.test("logEvents() writes nothing below its level, which is info", () => {
   const counts = LOG_LEVELS.map((level) => linesOf(EVENTS, { level }).length);
-  assertEquals(counts, [8, 4, 2, 1]);
+  assertEquals(counts, [9, 5, 3, 1]);
   assertEquals(linesOf(EVENTS), linesOf(EVENTS, { level: "info" }));
 });
 

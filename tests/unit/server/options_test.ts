@@ -108,7 +108,7 @@ Deno.test("resolveServerOptions() takes what it is given", () => {
   assertEquals(resolved.data, {
     ...given,
     allowedOrigins: new Set(["https://example.org"]),
-    trustProxy: "x-forwarded-for",
+    trustProxy: { header: "x-forwarded-for" },
     turn: { urls: "turn:turn.example.org", secret: "s3cret", ttl: 3600 },
   });
   assertStrictEquals(resolved.pairCodeValidator, pairCodeValidator);
@@ -319,6 +319,39 @@ Deno.test("resolveServerOptions() takes rates that let something through", () =>
 Deno.test("resolveServerOptions() rejects a trustProxy that is no header's name", () => {
   for (const trustProxy of ["", "x forwarded for", "x:", true, 5, null]) {
     assertRefused({ trustProxy }, TypeError);
+  }
+});
+
+Deno.test("resolveServerOptions() rejects proxies that are none", () => {
+  const header = "x-forwarded-for";
+  for (const hops of [0, -1, 33, 1.5, "2", NaN, null]) {
+    assertRefused({ trustProxy: { header, hops } }, RangeError);
+  }
+  for (
+    const networks of [
+      "10.0.0.0/8",
+      null,
+      [""],
+      ["10.0.0.0/33"],
+      ["10.0.0.0/"],
+      ["10.0.0/8"],
+      ["2001:db8::/129"],
+      ["10.0.0.1:80"],
+      ["example.org"],
+      ["for=10.0.0.1"],
+      [10],
+    ]
+  ) assertRefused({ trustProxy: { header, networks } }, TypeError);
+  for (const trustProxy of [{}, [], { header: "" }, { hops: 2 }]) {
+    assertRefused({ trustProxy }, TypeError);
+  }
+  const both = { header, hops: 1, networks: ["10.0.0.0/8"] };
+  assertRefused({ trustProxy: both }, TypeError);
+  for (const hops of [1, 32]) {
+    const { trustProxy } = resolveServerOptions({
+      trustProxy: { header, hops },
+    });
+    assertEquals(trustProxy, { header, hops });
   }
 });
 
