@@ -31,9 +31,9 @@ export type {
 } from "./src/client/events.ts";
 export {
   Emitter,
-  type EmitterConstructor,
   type EventMap,
   type Listener,
+  type RawListener,
 } from "./src/client/emitter.ts";
 export type { JsonValue, Message } from "./src/protocol/message.ts";
 export type {

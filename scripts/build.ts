@@ -10,8 +10,6 @@
 
 // deno-lint-ignore-file no-console
 import * as esbuild from "esbuild";
-// So that Deno has downloaded it when esbuild asks where it is.
-import "@socket.io/component-emitter";
 import { Buffer } from "node:buffer";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
@@ -44,6 +42,7 @@ const INTERNAL = [
   "answer",
   "answered",
   "arrived",
+  "asked",
   "askedAt",
   "attempt",
   "begun",
@@ -60,6 +59,7 @@ const INTERNAL = [
   "dialing",
   "dialLater",
   "doubt",
+  "doubted",
   "drain",
   "end",
   "ended",
@@ -74,6 +74,7 @@ const INTERNAL = [
   "last",
   "leave",
   "limitMessages",
+  "listening",
   "malformed",
   "messages",
   "more",
@@ -131,26 +132,6 @@ import { SocketPeer } from "./client.ts";
 globalThis.SocketPeer = SocketPeer;
 `;
 
-/** Lets deno.json say what a bare name is, as it does for Deno itself. */
-const denoImports: esbuild.Plugin = {
-  name: "deno-imports",
-  setup(build) {
-    build.onResolve({ filter: /^[^./]/ }, ({ path }) => {
-      const url = import.meta.resolve(path);
-      if (url.startsWith("file:")) {
-        // Deno takes the CommonJS file of a package that has no "exports";
-        // the ES module beside it needs no wrapping.
-        const file = url.replace(
-          /component-emitter\/(.*)index\.js$/,
-          "component-emitter/$1index.mjs",
-        );
-        return { path: fileURLToPath(file) };
-      }
-      return { errors: [{ text: `Cannot bundle ${url}` }] };
-    });
-  },
-};
-
 const options = {
   stdin: { contents: ENTRY, resolveDir: fileURLToPath(root), loader: "ts" },
   outfile: fileURLToPath(bundleFile),
@@ -165,7 +146,6 @@ const options = {
   mangleProps: new RegExp(`^(?:${INTERNAL.join("|")})$`),
   // A stray tsconfig.json in a parent folder must not change a byte.
   tsconfigRaw: {},
-  plugins: [denoImports],
   write: false,
 } satisfies esbuild.BuildOptions;
 
@@ -237,7 +217,7 @@ async function watch(): Promise<void> {
   const context = await esbuild.context({
     ...options,
     logLevel: "warning",
-    plugins: [...options.plugins, writer],
+    plugins: [writer],
   });
   await context.watch();
 }

@@ -38,10 +38,7 @@ const RULES: readonly { from: string; may: readonly string[] }[] = [
     from: "src/client/transports/",
     may: ["src/client/transports/transport.ts", ...SHARED],
   },
-  {
-    from: "src/client/",
-    may: ["src/client/", ...SHARED, "npm:@socket.io/component-emitter"],
-  },
+  { from: "src/client/", may: ["src/client/", ...SHARED] },
 
   {
     from: "src/server/adapters/",
@@ -56,7 +53,7 @@ const RULES: readonly { from: string; may: readonly string[] }[] = [
   {
     // The one place that joins the core to its default adapter and broker.
     from: "src/server/socket_peer_server.ts",
-    may: ["src/server/", ...SHARED, "npm:@socket.io/component-emitter"],
+    may: ["src/server/", ...SHARED],
   },
   {
     // Nothing else may load what only operators need.

@@ -8,7 +8,6 @@
 import * as esbuild from "esbuild";
 // So that Deno has downloaded it when it is bundled.
 import "ws";
-import "@socket.io/component-emitter";
 import { fileURLToPath } from "node:url";
 
 /** Files that were made, by what they were made of and for whom. */
@@ -56,10 +55,8 @@ async function build(entry: URL, command: "node" | "bun"): Promise<string> {
         name: "deno-imports",
         setup(build) {
           // What is external is left as it is.
-          const filter = command === "bun"
-            ? /^@socket\.io\/component-emitter$/
-            : /^(ws|@socket\.io\/component-emitter)$/;
-          build.onResolve({ filter }, ({ path }) => ({
+          if (command === "bun") return;
+          build.onResolve({ filter: /^ws$/ }, ({ path }) => ({
             path: fileURLToPath(import.meta.resolve(path)),
           }));
         },
