@@ -56,6 +56,8 @@ export interface AdmissionRules
 export interface Gate {
   /** Where peers connect to. */
   readonly path: string;
+  /** Whether the server is closing, and lets nobody in. */
+  closing(): boolean;
   /** Judges a request, and counts in whom it accepts. */
   admit(request: AdmissionRequest): Welcome | Refusal;
   /** Counts out who was accepted, but has not opened a socket. */

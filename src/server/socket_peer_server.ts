@@ -100,7 +100,8 @@ export class SocketPeerServer {
    * Resolves with where it listens, once it does. Then
    * {@linkcode SocketPeerServer.server} and
    * {@linkcode SocketPeerServer.socket} are there, too. It rejects if it can't
-   * listen, and if it has no server that could, as with `listen: false`.
+   * listen, if it is closed first, and if it has no server that could, as with
+   * `listen: false`.
    */
   readonly ready: Promise<ListeningAddress>;
 
@@ -129,14 +130,18 @@ export class SocketPeerServer {
   /**
    * Creates a server on one of yours, which listens when you let it: of
    * `node:http` or `node:https`, to which it attaches a server of `ws` on
-   * `path` and leaves all other requests alone; or of `ws`, whose connections
-   * it takes. The options `listen`, `host` and `port` mean nothing here; nor
-   * does `path` with a server of `ws`, which has its own. Such a server has
-   * upgraded a connection before it is judged here, so who is refused gets a
-   * close code: 1008 for its origin, else 1013.
+   * `path`, which no other listener sees then, and leaves all other requests
+   * alone, but for upgrades that nobody answers within a second: those get 404.
+   * Or of `ws`, whose connections it takes.
+   *
+   * The options `listen`, `host` and `port` mean nothing here; nor does `path`
+   * with a server of `ws`, which has its own. Such a server has upgraded a
+   * connection before it is judged here, so who is refused gets a close code:
+   * 1008 for its origin, else 1013.
    *
    * @throws {TypeError | RangeError} If the first argument is no such server,
-   * or an option is not what it must be.
+   * another `SocketPeerServer` that is not closing has the same path of it, or
+   * an option is not what it must be.
    */
   constructor(
     server: HttpServer | WsServer,
@@ -273,6 +278,7 @@ export class SocketPeerServer {
     const { path, allowedOrigins, trustProxy } = this.#options;
     return {
       path,
+      closing: () => this.#closed,
       admit: (request) => {
         const admission = admit(request, {
           path,

@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import { WebSocketServer } from "ws";
 import { SocketPeerServer } from "../../server.ts";
 import { portOf } from "../support/adapter_host.ts";
+import { neighbourFaults } from "../support/neighbours.ts";
 import { bundleFor, findRuntime } from "../support/node_process.ts";
 import { RawPair } from "../support/raw_client.ts";
 
@@ -115,6 +116,25 @@ Deno.test("SocketPeerServer.handler stands beside routes and files of Deno.serve
 });
 
 const node = findRuntime("node", 20);
+
+const BESIDE_OTHERS =
+  "takes the upgrades of its path alone, whoever else listens on its server, and leaves nothing when it is closed";
+
+Deno.test(`SocketPeerServer on node:http ${BESIDE_OTHERS}`, async () => {
+  assertEquals(await neighbourFaults(), []);
+});
+
+Deno.test({
+  name: `SocketPeerServer on Node ${BESIDE_OTHERS}`,
+  ignore: "missing" in node,
+  async fn() {
+    const { code, stdout, stderr } = await new Deno.Command("node", {
+      args: [await bundleFor("node", "neighbours")],
+    }).output();
+    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+    assertEquals([code, text(stdout), text(stderr)], [0, "", ""]);
+  },
+});
 
 Deno.test({
   name: "SocketPeerServer.ready rejects on Node where the port is taken",

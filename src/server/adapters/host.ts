@@ -121,7 +121,7 @@ function nodeHost(options: HostOptions): Host {
   let closed = false;
   const start = async () => {
     const { createWsServer, listen } = await import("./node.ts");
-    if (closed) throw new Error(`Cannot listen as the server was closed first`);
+    if (closed) throw closedFirst();
     const made = listen(options.host, options.port);
     server = made.server;
     stop = made.close;
@@ -156,9 +156,10 @@ function httpHost(server: HttpServer, options: HostOptions): Host {
   const loading = load();
   // Requests may come before it is there.
   const detach = attach(server, loading, options.gate);
+  const address = addressOnce(server);
   const ready = async () => {
     await loading;
-    return await addressOnce(server);
+    return await address.known;
   };
   return {
     server,
@@ -166,7 +167,11 @@ function httpHost(server: HttpServer, options: HostOptions): Host {
       return socket;
     },
     ready: ready(),
-    close: () => Promise.resolve(detach()),
+    close() {
+      detach();
+      address.forget();
+      return Promise.resolve();
+    },
   };
 }
 
@@ -179,11 +184,16 @@ function wsHost(socket: WsServer, { gate }: HostOptions): Host {
     _server?: HttpServer | null;
   };
   const server = options?.server ?? _server ?? null;
+  const address = server && addressOnce(server);
   return {
     server,
     socket,
-    ready: server ? addressOnce(server) : nothingListens(),
-    close: () => Promise.resolve(detach()),
+    ready: address?.known ?? nothingListens(),
+    close() {
+      detach();
+      address?.forget();
+      return Promise.resolve();
+    },
   };
 }
 
@@ -195,21 +205,29 @@ function maxPayload({ maxControlLength, maxPacketBytes }: HostOptions): number {
   return Math.max(maxPacketBytes, 3 * maxControlLength);
 }
 
-async function addressOnce(server: HttpServer): Promise<ListeningAddress> {
-  if (!server.listening) {
-    await new Promise<void>((resolve, reject) => {
-      const settle = (settled: () => void) => {
-        server.off("listening", listening);
-        server.off("error", failed);
-        settled();
-      };
-      const listening = () => settle(resolve);
-      const failed = (error: unknown) => settle(() => reject(error));
-      server.on("listening", listening);
-      server.on("error", failed);
-    });
+/** Where a server listens, once it does, unless that is forgotten before. */
+function addressOnce(
+  server: HttpServer,
+): { readonly known: Promise<ListeningAddress>; forget(): void } {
+  if (server.listening) {
+    return { known: Promise.resolve(addressOf(server)), forget() {} };
   }
-  return addressOf(server);
+  let forget = () => {};
+  const known = new Promise<ListeningAddress>((resolve, reject) => {
+    const settle = (settled: () => void) => {
+      server.off("listening", listening);
+      server.off("error", failed);
+      settled();
+    };
+    const listening = () => settle(() => resolve(addressOf(server)));
+    const failed = (error: unknown) => settle(() => reject(error));
+    server.on("listening", listening);
+    server.on("error", failed);
+    forget = () => failed(closedFirst());
+  });
+  // Nobody may be waiting for it yet.
+  known.catch(() => {});
+  return { known, forget };
 }
 
 function addressOf(server: HttpServer): ListeningAddress {
@@ -221,6 +239,10 @@ function addressOf(server: HttpServer): ListeningAddress {
   return typeof address === "string"
     ? { hostname: address, port: 0 }
     : { hostname: address.address, port: address.port };
+}
+
+function closedFirst(): Error {
+  return new Error(`Cannot listen as the server was closed first`);
 }
 
 function nothingListens(): Promise<never> {

@@ -16,6 +16,7 @@ import {
   refusal,
 } from "../admission.ts";
 import type { Bytes, ServerSocket } from "../server_socket.ts";
+import { pathOf, takeUpgrades } from "./upgrades.ts";
 
 /** The part of Node's EventEmitter that is used here. */
 export interface EventSource {
@@ -35,6 +36,9 @@ export interface HttpServer extends EventSource {
   address(): unknown;
   /** How many listeners an event has. */
   listenerCount(event: string): number;
+  /** Calls the listeners of an event. */
+  // deno-lint-ignore no-explicit-any -- as EventEmitter has it
+  emit(event: string, ...args: any[]): boolean;
 }
 
 /** A server of the package `ws`: the part that is used here. */
@@ -68,7 +72,7 @@ export interface WsClient extends EventSource {
 }
 
 /** A request, as `node:http` has it. */
-interface IncomingRequest {
+export interface IncomingRequest {
   readonly method?: string;
   readonly url?: string;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
@@ -76,7 +80,10 @@ interface IncomingRequest {
 }
 
 /** What a request came in on. */
-interface RequestSocket extends EventSource {
+export interface RequestSocket extends EventSource {
+  readonly writable: boolean;
+  readonly bytesWritten: number;
+  listenerCount(event: string): number;
   end(data: string): unknown;
   destroy(): unknown;
 }
@@ -111,24 +118,21 @@ const TRY_AGAIN_LATER = 1013;
  * them, unless nobody else is there to answer it.
  *
  * @returns Ends that.
+ * @throws {TypeError} If another server takes the upgrades of its path.
  */
 export function attach(
   server: HttpServer,
   wsServer: Promise<WsServer>,
   gate: Gate,
 ): () => void {
-  const others = (event: string) => server.listenerCount(event) > 1;
-
-  const upgrade = async (
+  const take = async (
     request: IncomingRequest,
     socket: RequestSocket,
     head: unknown,
   ) => {
-    const path = pathOf(request.url);
-    if (path !== gate.path && others("upgrade")) return;
     // What breaks is closed; without a listener it would end the process.
     socket.on("error", ignore);
-    const admission = gate.admit(describe(request, path));
+    const admission = gate.admit(describe(request, pathOf(request.url)));
     if (!admission.accepted) {
       refuse(socket, admission);
       return;
@@ -151,7 +155,7 @@ export function attach(
   };
 
   const answer = (request: IncomingRequest, response: OutgoingResponse) => {
-    if (others("request")) return;
+    if (server.listenerCount("request") > 1) return;
     let admission = gate.admit(describe(request, pathOf(request.url)));
     if (admission.accepted) {
       gate.release(admission.address);
@@ -162,10 +166,17 @@ export function attach(
     response.end(message);
   };
 
-  server.on("upgrade", upgrade);
+  const detach = takeUpgrades(server, gate.path, {
+    closing: gate.closing,
+    take,
+    refuse(request, socket) {
+      const admission = gate.admit(describe(request, pathOf(request.url)));
+      if (!admission.accepted) refuse(socket, admission);
+    },
+  });
   server.on("request", answer);
   return () => {
-    server.off("upgrade", upgrade);
+    detach();
     server.off("request", answer);
   };
 }
@@ -288,13 +299,6 @@ function closeSoon(
 }
 
 function ignore(): void {}
-
-/** The path of a request's target: `/path?query`, or a whole address. */
-function pathOf(target = ""): string | undefined {
-  // Two slashes at the start are a path here, not a host.
-  const address = target.startsWith("/") ? `http://localhost${target}` : target;
-  return URL.canParse(address) ? new URL(address).pathname : undefined;
-}
 
 function describe(
   { method = "", headers, socket }: IncomingRequest,

@@ -43,6 +43,7 @@ function opened(url = "/socketpeer/") {
   let socket!: ServerSocket;
   const gate: Gate = {
     path: "/",
+    closing: () => false,
     admit: () => ({ accepted: true, address: undefined }),
     release() {},
     open(given) {
@@ -153,6 +154,7 @@ function attached(admission: ReturnType<Gate["admit"]>) {
   });
   attach(server, Promise.resolve(wsServer), {
     path: "/peers/",
+    closing: () => false,
     admit: () => admission,
     release: (address) => released.push(address),
     open: () => ({ text() {}, binary() {}, close() {} }),
