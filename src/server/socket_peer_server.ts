@@ -97,9 +97,7 @@ export interface CloseOptions {
  */
 export class SocketPeerServer {
   /**
-   * Resolves with where it listens, once it does. Then
-   * {@linkcode SocketPeerServer.server} and
-   * {@linkcode SocketPeerServer.socket} are there, too. It rejects if it can't
+   * Resolves with where it listens, once it does. It rejects if it can't
    * listen, if it is closed first, and if it has no server that could, as with
    * `listen: false`.
    */
@@ -125,6 +123,7 @@ export class SocketPeerServer {
    * @throws {TypeError | RangeError} If an option is not what it must be.
    * @throws {Deno.errors.AddrInUse} If the port is taken, on Deno; elsewhere
    * `ready` rejects.
+   * @throws {Error} If it is to listen on Node before 20.16, or in a browser.
    */
   constructor(options?: SocketPeerServerOptions);
   /**
@@ -194,17 +193,18 @@ export class SocketPeerServer {
 
   /**
    * The server beneath: the one that was given, or that listens; of
-   * `Deno.serve` or `node:http`. `null` where there is none, and on Node until
-   * {@linkcode SocketPeerServer.ready}.
+   * `Deno.serve` or `node:http`. `null` where there is none.
    */
   get server(): ListeningServer | HttpServer | null {
     return this.#host.server;
   }
 
   /**
-   * The server of `ws` beneath, given or made; made, it is there from
-   * {@linkcode SocketPeerServer.ready} on. `null` with `Deno.serve`, whose
-   * WebSockets need no server object of their own.
+   * The server of `ws` beneath, given or made, from the start: listen to its
+   * `connection` event for every socket that is let in. `null` with
+   * `Deno.serve`, whose WebSockets need no server object of their own; and in a
+   * bundle that has `ws` inside it, with none beside it in `node_modules`, until
+   * {@linkcode SocketPeerServer.ready}.
    */
   get socket(): WsServer | null {
     return this.#host.socket;

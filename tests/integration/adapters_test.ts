@@ -10,6 +10,7 @@ import { createServer } from "node:http";
 import { fileURLToPath } from "node:url";
 import { WebSocketServer } from "ws";
 import { SocketPeerServer } from "../../server.ts";
+import { WS_SPECIFIER } from "../../src/server/adapters/node.ts";
 import { portOf } from "../support/adapter_host.ts";
 import { neighbourFaults } from "../support/neighbours.ts";
 import { bundleFor, findRuntime } from "../support/node_process.ts";
@@ -17,18 +18,20 @@ import { RawPair } from "../support/raw_client.ts";
 
 const HOST = "127.0.0.1";
 const WAIT_MS = 10_000;
+const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
 Deno.test("SocketPeerServer on node:http has that server and a ws server of its own", async () => {
   const server = createServer();
   const peerServer = new SocketPeerServer(server);
   assertStrictEquals(peerServer.server, server);
-  server.listen(0, HOST);
-  const address = await deadline(peerServer.ready, WAIT_MS);
-  assertEquals(address, { hostname: HOST, port: portOf(server) });
+  // At once, as in the first socketpeer.
   assert(peerServer.socket instanceof WebSocketServer);
   // Whoever counts sockets there is told of them, as by any server of ws.
   let connections = 0;
   peerServer.socket!.on("connection", () => connections++);
+  server.listen(0, HOST);
+  const address = await deadline(peerServer.ready, WAIT_MS);
+  assertEquals(address, { hostname: HOST, port: portOf(server) });
   {
     const url = `http://${HOST}:${address.port}/socketpeer/`;
     await using pair = await RawPair.open(url, "code");
@@ -117,6 +120,49 @@ Deno.test("SocketPeerServer.handler stands beside routes and files of Deno.serve
 
 const node = findRuntime("node", 20);
 
+Deno.test("SocketPeerServer loads ws on Deno where it is attached, and never else", async () => {
+  const program = new URL("../support/loaded_packages.ts", import.meta.url);
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--quiet", "--no-check", fileURLToPath(program)],
+    env: { NO_COLOR: "1" },
+  }).output();
+  assertEquals(
+    [code, text(stdout)],
+    [0, "command none (0), alone none, attached ws\n"],
+    text(stderr),
+  );
+});
+
+Deno.test("SocketPeerServer finds the ws of deno.json where that is not read", async () => {
+  const { imports } = JSON.parse(
+    await Deno.readTextFile(new URL("../../deno.json", import.meta.url)),
+  );
+  assertEquals(WS_SPECIFIER, imports.ws);
+});
+
+Deno.test({
+  name: "SocketPeerServer on Node has a ws server at once",
+  ignore: "missing" in node,
+  async fn() {
+    const folder = await Deno.makeTempDir({ prefix: "socketpeer-" });
+    await using _folder = {
+      [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }),
+    };
+    // As a package manager installs it.
+    await Deno.mkdir(`${folder}/node_modules`);
+    await Deno.symlink(
+      fileURLToPath(new URL(".", import.meta.resolve("ws"))),
+      `${folder}/node_modules/ws`,
+    );
+    const program = `${folder}/program.mjs`;
+    await Deno.copyFile(await bundleFor("node", "socket_at_once"), program);
+    const { code, stdout, stderr } = await new Deno.Command("node", {
+      args: [program],
+    }).output();
+    assertEquals([code, text(stdout), text(stderr)], [0, "connection", ""]);
+  },
+});
+
 const BESIDE_OTHERS =
   "takes the upgrades of its path alone, whoever else listens on its server, and leaves nothing when it is closed";
 
@@ -131,7 +177,6 @@ Deno.test({
     const { code, stdout, stderr } = await new Deno.Command("node", {
       args: [await bundleFor("node", "neighbours")],
     }).output();
-    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
     assertEquals([code, text(stdout), text(stderr)], [0, "", ""]);
   },
 });
@@ -144,7 +189,6 @@ Deno.test({
     const { code, stdout, stderr } = await new Deno.Command("node", {
       args: [await bundleFor("node", "port_taken"), `${taken.addr.port}`],
     }).output();
-    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
     assertEquals(
       [code, text(stdout), text(stderr)],
       [0, "EADDRINUSE", ""],

@@ -13,6 +13,7 @@ import {
   type ListeningServer,
   serve,
 } from "./deno.ts";
+import { createWsServer, listen } from "./node.ts";
 import { attach, type HttpServer, take, type WsServer } from "./ws.ts";
 
 /** Where a server listens. */
@@ -25,9 +26,9 @@ export interface ListeningAddress {
 
 /** What is beneath a server. */
 export interface Host {
-  /** What listens; `null` where nothing does, or not yet. */
+  /** What listens; `null` where nothing does. */
   readonly server: ListeningServer | HttpServer | null;
-  /** The server of `ws`; `null` where there is none, or not yet. */
+  /** The server of `ws`; `null` where there is none, or it is not loaded. */
   readonly socket: WsServer | null;
   /** Resolves once it listens; rejects if it can't, or has nothing to. */
   readonly ready: Promise<ListeningAddress>;
@@ -115,64 +116,56 @@ function denoHost({ host, port, handler }: HostOptions): Host {
 
 /** On a server of `node:http` that this makes. */
 function nodeHost(options: HostOptions): Host {
-  let server: HttpServer | null = null;
-  let socket: WsServer | null = null;
-  let stop = () => Promise.resolve();
-  let closed = false;
-  const start = async () => {
-    const { createWsServer, listen } = await import("./node.ts");
-    if (closed) throw closedFirst();
-    const made = listen(options.host, options.port);
-    server = made.server;
-    stop = made.close;
-    socket = createWsServer(maxPayload(options));
-    attach(server, Promise.resolve(socket), options.gate);
-    await made.listening;
+  const { server, listening, close } = listen(options.host, options.port);
+  const attached = attachWs(server, options);
+  const ready = async () => {
+    await listening;
+    await attached.loaded;
     return addressOf(server);
   };
-  const ready = start();
   return {
-    get server() {
-      return server;
-    },
+    server,
     get socket() {
-      return socket;
+      return attached.socket;
     },
-    ready,
-    close() {
-      closed = true;
-      return stop();
-    },
+    ready: ready(),
+    close,
   };
 }
 
 /** On a server of `node:http` that is given. */
 function httpHost(server: HttpServer, options: HostOptions): Host {
-  let socket: WsServer | null = null;
-  const load = async () => {
-    const { createWsServer } = await import("./node.ts");
-    return socket = createWsServer(maxPayload(options));
-  };
-  const loading = load();
-  // Requests may come before it is there.
-  const detach = attach(server, loading, options.gate);
+  const attached = attachWs(server, options);
   const address = addressOnce(server);
   const ready = async () => {
-    await loading;
+    await attached.loaded;
     return await address.known;
   };
   return {
     server,
     get socket() {
-      return socket;
+      return attached.socket;
     },
     ready: ready(),
     close() {
-      detach();
+      attached.detach();
       address.forget();
       return Promise.resolve();
     },
   };
+}
+
+/** Lets peers in to a server of `node:http` through one of `ws`. */
+function attachWs(server: HttpServer, options: HostOptions) {
+  const made = createWsServer(maxPayload(options));
+  const attached = {
+    socket: made instanceof Promise ? null : made,
+    loaded: Promise.resolve(made),
+    // Requests may come before it is there.
+    detach: attach(server, made, options.gate),
+  };
+  attached.loaded.then((socket) => attached.socket = socket, () => {});
+  return attached;
 }
 
 /** On a server of `ws` that is given. */

@@ -1,24 +1,70 @@
 /**
- * Makes servers of `node:http` and of the package `ws`. Loading both takes
- * Deno 0.1 s, so this module is imported where one of them is needed.
+ * Makes servers of `node:http` and of the package `ws`. Both are loaded when
+ * one is made, and at once: on Deno they take 40 ms and are seldom needed, a
+ * bundler for browsers has neither, and nobody wants to wait.
  *
  * @module
  */
 
-import { createServer } from "node:http";
-import { WebSocketServer } from "ws";
 import type { HttpServer, WsServer } from "./ws.ts";
 
-/** Makes a server of `ws` that listens nowhere by itself. */
-export function createWsServer(maxPayload: number): WsServer {
-  return new WebSocketServer({
-    noServer: true,
-    maxPayload,
-    // Packets are small and often encrypted or compressed by the user: it
-    // would cost much memory for each socket, and gain little.
-    perMessageDeflate: false,
-    skipUTF8Validation: false,
-  });
+/** What is used of the package `ws`. */
+interface WsModule {
+  readonly WebSocketServer: new (options: object) => WsServer;
+}
+
+/**
+ * Makes a server of `ws` that listens nowhere by itself. It takes a promise
+ * only where `ws` is inside a bundle, from which nothing can be required.
+ */
+export function createWsServer(
+  maxPayload: number,
+): WsServer | Promise<WsServer> {
+  const make = ({ WebSocketServer }: WsModule) =>
+    new WebSocketServer({
+      noServer: true,
+      maxPayload,
+      // Packets are small and often encrypted or compressed by the user: it
+      // would cost much memory for each socket, and gain little.
+      perMessageDeflate: false,
+      skipUTF8Validation: false,
+    });
+  const ws = requireWs();
+  // This import is also what makes `ws` a dependency of the package.
+  return ws ? make(ws) : import("ws").then(make);
+}
+
+/** The `ws` that `deno.json` names, as one writes it where that is not read. */
+export const WS_SPECIFIER = "npm:ws@^8.23.0";
+
+function requireWs(): WsModule | undefined {
+  try {
+    const { createRequire } = builtIn<{
+      createRequire(from: string): (name: string) => WsModule;
+    }>("node:module");
+    const { url } = import.meta;
+    // A module that Deno has from a registry lies in no folder.
+    const from = url.startsWith("file:")
+      ? url
+      : import.meta.resolve(WS_SPECIFIER);
+    const ws = createRequire(from)("ws");
+    // Beside a bundle there may be one of a version before 8.
+    return ws.WebSocketServer && ws;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A module of Node's own, which bundlers would look for if it was imported. */
+function builtIn<Module>(name: string): Module {
+  const { process } = globalThis as {
+    process?: { getBuiltinModule?(name: string): unknown };
+  };
+  const module = process?.getBuiltinModule?.(name);
+  if (module) return module as Module;
+  throw new Error(
+    `Cannot load ${name} here: use Deno, Bun, or Node from 20.16 on`,
+  );
 }
 
 /** A server of `node:http` that this has made. */
@@ -30,8 +76,13 @@ export interface NodeServer {
   close(): Promise<void>;
 }
 
-/** Listens with `node:http`. */
+/**
+ * Listens with `node:http`.
+ *
+ * @throws {Error} If there is none, or this is an older Node.
+ */
 export function listen(hostname: string, port: number): NodeServer {
+  const { createServer } = builtIn<typeof import("node:http")>("node:http");
   const server = createServer();
   const listening = new Promise<void>((resolve, reject) => {
     // Later ones are of a connection that it could not accept: without a
@@ -42,11 +93,14 @@ export function listen(hostname: string, port: number): NodeServer {
   return {
     server,
     listening,
-    close: () =>
-      new Promise((resolve) => {
+    async close() {
+      // One that is stopped before it listens may listen all the same.
+      await listening.catch(() => {});
+      await new Promise<void>((resolve) => {
         // It is no failure that it has not listened.
         server.close(() => resolve());
         server.closeAllConnections();
-      }),
+      });
+    },
   };
 }

@@ -122,7 +122,7 @@ const TRY_AGAIN_LATER = 1013;
  */
 export function attach(
   server: HttpServer,
-  wsServer: Promise<WsServer>,
+  wsServer: WsServer | Promise<WsServer>,
   gate: Gate,
 ): () => void {
   const take = async (
