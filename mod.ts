@@ -31,4 +31,4 @@
  */
 
 export * from "./client.ts";
-export * from "./server.ts";
+export * from "./src/server/mod.ts";

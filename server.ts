@@ -22,41 +22,12 @@
  * @module
  */
 
-export {
-  type CloseOptions,
-  SocketPeerServer,
-} from "./src/server/socket_peer_server.ts";
-export {
-  logEvents,
-  type LogLevel,
-  type LogOptions,
-} from "./src/server/logs.ts";
-export type {
-  Rate,
-  SocketPeerServerOptions,
-  TurnOptions,
-} from "./src/server/options.ts";
-export type { TrustProxyOptions } from "./src/server/trusted_proxy.ts";
-export type {
-  RefusalReason,
-  ServerEvent,
-  ServerObserver,
-  ServerStats,
-} from "./src/server/server_event.ts";
-export type {
-  ConnectionInfo,
-  ListeningServer,
-} from "./src/server/adapters/deno.ts";
-export type { IceServer } from "./src/runtime.ts";
-export type { ListeningAddress } from "./src/server/adapters/host.ts";
-export type {
-  EventSource,
-  HttpServer,
-  WsServer,
-} from "./src/server/adapters/ws.ts";
+export * from "./src/server/mod.ts";
 
-// Node and Bun call a bundle that has this in it their main module, too.
+// Node and Bun call a bundle that has this in it their main module, too. No
+// top-level await: Node does not require() what has one.
 if (import.meta.main && "Deno" in globalThis) {
-  const { main } = await import("./src/server/cli.ts");
-  Deno.exit(await main(Deno.args));
+  import("./src/server/cli.ts")
+    .then(({ main }) => main(Deno.args))
+    .then((code) => Deno.exit(code));
 }
