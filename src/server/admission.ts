@@ -58,6 +58,8 @@ export interface Gate {
   readonly path: string;
   /** Whether the server is closing, and lets nobody in. */
   closing(): boolean;
+  /** The subprotocol for who offers these in a header. */
+  protocol(offered: string | null | undefined): string | undefined;
   /** Judges a request, and counts in whom it accepts. */
   admit(request: AdmissionRequest): Welcome | Refusal;
   /** Counts out who was accepted, but has not opened a socket. */

@@ -90,6 +90,16 @@ const SETTINGS = {
     list: true,
     read: word,
   },
+  protocols: {
+    flag: "protocol",
+    variable: "SOCKETPEER_PROTOCOL",
+    value: "P",
+    meaning: "subprotocol that clients may offer, and get; may be repeated",
+    option: "protocols",
+    unset: "all",
+    list: true,
+    read: word,
+  },
   trustProxy: {
     flag: "trust-proxy",
     variable: "SOCKETPEER_TRUST_PROXY",

@@ -17,6 +17,7 @@ import {
   type TrustedProxy,
   type TrustProxyOptions,
 } from "./trusted_proxy.ts";
+import { isSubprotocol } from "./subprotocol.ts";
 
 /** A bucket of tokens: bursts up to its size, and a steady rate after. */
 export interface Rate {
@@ -82,6 +83,14 @@ export interface SocketPeerServerOptions {
    * @default {undefined: all}
    */
   allowedOrigins?: readonly string[];
+  /**
+   * Subprotocols that a client may offer, such as `["chat.v1"]`: it gets the
+   * first of its own that is among these, and none if none is. Browsers give up
+   * a WebSocket for which they offered some and got none.
+   *
+   * @default {undefined: all, so it gets the first that it offers}
+   */
+  protocols?: readonly string[];
   /**
    * How long a peer may wait alone, before it is told and let go; 0 for ever.
    *
@@ -213,6 +222,7 @@ export interface ResolvedServerOptions {
   readonly port: number;
   readonly path: string;
   readonly allowedOrigins: ReadonlySet<string> | undefined;
+  readonly protocols: readonly string[] | undefined;
   readonly peerTimeout: number;
   readonly pairCodeValidator: (pairCode: string) => boolean | Promise<boolean>;
   readonly trustProxy: TrustedProxy | undefined;
@@ -248,6 +258,7 @@ export function resolveServerOptions(
     port = 3000,
     path = "/socketpeer/",
     allowedOrigins,
+    protocols,
     peerTimeout = 60_000,
     pairCodeValidator = () => true,
     trustProxy,
@@ -303,6 +314,18 @@ export function resolveServerOptions(
       `Cannot use "${allowedOrigins}" as "allowedOrigins": it must be an array`,
     );
   }
+  if (protocols !== undefined && !Array.isArray(protocols)) {
+    throw new TypeError(
+      `Cannot use "${protocols}" as "protocols": it must be an array`,
+    );
+  }
+  for (const name of protocols ?? []) {
+    if (isSubprotocol(name)) continue;
+    throw new TypeError(
+      `Cannot use "${name}" in "protocols": a subprotocol looks like ` +
+        `"chat.v1", without spaces and commas`,
+    );
+  }
   if (typeof pairCodeValidator !== "function") {
     throw new TypeError(
       `Cannot use this "pairCodeValidator": it must be a function`,
@@ -315,6 +338,7 @@ export function resolveServerOptions(
     path,
     allowedOrigins: allowedOrigins &&
       new Set(allowedOrigins.map(normalizeOrigin)),
+    protocols: protocols && [...protocols],
     peerTimeout,
     pairCodeValidator,
     trustProxy: resolveTrustProxy(trustProxy),

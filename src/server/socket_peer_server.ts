@@ -33,6 +33,7 @@ import { PairRegistry } from "./pair_registry.ts";
 import { retryDelays } from "./retry_delay.ts";
 import type { ServerStats } from "./server_event.ts";
 import type { ServerSocket } from "./server_socket.ts";
+import { chooseSubprotocol } from "./subprotocol.ts";
 import { Timers } from "./timers.ts";
 
 /** Options of {@linkcode SocketPeerServer.close}. */
@@ -275,10 +276,11 @@ export class SocketPeerServer {
 
   /** What adapters get of this. */
   #createGate(): Gate {
-    const { path, allowedOrigins, trustProxy } = this.#options;
+    const { path, allowedOrigins, trustProxy, protocols } = this.#options;
     return {
       path,
       closing: () => this.#closed,
+      protocol: (offered) => chooseSubprotocol(offered, protocols),
       admit: (request) => {
         const admission = admit(request, {
           path,

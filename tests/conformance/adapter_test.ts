@@ -318,6 +318,31 @@ function adapterSuite(
     { allowedOrigins: ["https://example.org"] },
   );
 
+  if (beforeUpgrade) {
+    const answerFor = async (port: number, protocols: string) => {
+      const header = `\r\nSec-WebSocket-Protocol: ${protocols}\r\n\r\n`;
+      const request = HANDSHAKE.replace("\r\n\r\n", header);
+      const { status, headers } = await answerTo(port, request);
+      return [status, headers.get("sec-websocket-protocol")];
+    };
+
+    test("gives a client the first subprotocol that it offers", async ({ port }) => {
+      assertEquals(await answerFor(port, "auth.abc"), [101, "auth.abc"]);
+      assertEquals(await answerFor(port, "b,a , c"), [101, "b"]);
+      const { headers } = await answerTo(port, HANDSHAKE);
+      assertEquals(headers.get("sec-websocket-protocol"), null);
+    });
+
+    test(
+      "gives a client the first of its subprotocols that is allowed, or none",
+      async ({ port }) => {
+        assertEquals(await answerFor(port, "c, b, a"), [101, "b"]);
+        assertEquals(await answerFor(port, "c"), [101, null]);
+      },
+      { protocols: ["a", "b"] },
+    );
+  }
+
   test(
     "refuses more connections than it may have, until one is closed",
     async (adapter) => {

@@ -119,12 +119,27 @@ function upgrade(
   // Deno sets a timer anew for each message of one that it pings, and each of
   // their sockets holds one: a tenth of what a packet costs, and 4 KiB.
   const answers = answersHeartbeats(request.url);
-  const { socket, response } = Deno.upgradeWebSocket(request, {
+  const protocol = gate.protocol(request.headers.get(PROTOCOL_HEADER));
+  const offer = protocol === undefined ? request : offering(request, protocol);
+  const { socket, response } = Deno.upgradeWebSocket(offer, {
+    protocol,
     idleTimeout: answers ? 0 : IDLE_TIMEOUT,
   });
   socket.binaryType = "arraybuffer";
   new DenoSocket(socket, answers, address, gate);
   return response;
+}
+
+const PROTOCOL_HEADER = "sec-websocket-protocol";
+
+/**
+ * The request, as if its client offered one subprotocol alone: in a list, Deno
+ * finds those that a comma and a space part, and `ws` writes no space.
+ */
+function offering(request: Request, protocol: string): Request {
+  const headers = new Headers(request.headers);
+  headers.set(PROTOCOL_HEADER, protocol);
+  return Object.create(request, { headers: { value: headers } });
 }
 
 /** An accepted WebSocket of Deno, and the one listener of its events. */

@@ -157,7 +157,7 @@ function httpHost(server: HttpServer, options: HostOptions): Host {
 
 /** Lets peers in to a server of `node:http` through one of `ws`. */
 function attachWs(server: HttpServer, options: HostOptions) {
-  const made = createWsServer(maxPayload(options));
+  const made = createWsServer(maxPayload(options), options.gate);
   const attached = {
     socket: made instanceof Promise ? null : made,
     loaded: Promise.resolve(made),

@@ -6,6 +6,7 @@
  * @module
  */
 
+import type { Gate } from "../admission.ts";
 import type { HttpServer, WsServer } from "./ws.ts";
 
 /** What is used of the package `ws`. */
@@ -19,11 +20,14 @@ interface WsModule {
  */
 export function createWsServer(
   maxPayload: number,
+  { protocol }: Pick<Gate, "protocol">,
 ): WsServer | Promise<WsServer> {
   const make = ({ WebSocketServer }: WsModule) =>
     new WebSocketServer({
       noServer: true,
       maxPayload,
+      handleProtocols: (offered: ReadonlySet<string>) =>
+        protocol([...offered].join()) ?? false,
       // Packets are small and often encrypted or compressed by the user: it
       // would cost much memory for each socket, and gain little.
       perMessageDeflate: false,

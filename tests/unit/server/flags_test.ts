@@ -36,6 +36,10 @@ const EXAMPLES: Readonly<
     text: "https://a.example",
     value: { allowedOrigins: ["https://a.example"] },
   },
+  "SOCKETPEER_PROTOCOL": {
+    text: "chat.v1",
+    value: { protocols: ["chat.v1"] },
+  },
   "SOCKETPEER_TRUST_PROXY": {
     text: "x-forwarded-for",
     value: { trustProxy: "x-forwarded-for" },

@@ -39,6 +39,7 @@ const DEFAULTS = {
   port: 3000,
   path: "/socketpeer/",
   allowedOrigins: undefined,
+  protocols: undefined,
   peerTimeout: 60_000,
   trustProxy: undefined,
   pairTimeout: 10_000,
@@ -100,6 +101,7 @@ Deno.test("resolveServerOptions() takes what it is given", () => {
   const resolved = dataOf({
     ...given,
     allowedOrigins: ["https://example.org"],
+    protocols: ["chat.v1"],
     trustProxy: "X-Forwarded-For",
     turn: { urls: "turn:turn.example.org", secret: "s3cret" },
     pairCodeValidator,
@@ -109,6 +111,7 @@ Deno.test("resolveServerOptions() takes what it is given", () => {
     ...given,
     allowedOrigins: new Set(["https://example.org"]),
     trustProxy: { header: "x-forwarded-for" },
+    protocols: ["chat.v1"],
     turn: { urls: "turn:turn.example.org", secret: "s3cret", ttl: 3600 },
   });
   assertStrictEquals(resolved.pairCodeValidator, pairCodeValidator);
@@ -171,6 +174,14 @@ Deno.test("resolveServerOptions() takes a peerTimeout that a timer can wait", ()
 Deno.test("resolveServerOptions() rejects a path without a slash in front", () => {
   for (const path of ["", "socketpeer/", "https://example.org/"]) {
     assertRefused({ path }, TypeError);
+  }
+});
+
+Deno.test("resolveServerOptions() rejects protocols that no client can offer", () => {
+  for (
+    const protocols of ["chat", [""], ["a b"], ["a,b"], ["чат"], [1], null]
+  ) {
+    assertRefused({ protocols }, TypeError);
   }
 });
 

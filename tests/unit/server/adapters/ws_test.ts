@@ -44,6 +44,7 @@ function opened(url = "/socketpeer/") {
   const gate: Gate = {
     path: "/",
     closing: () => false,
+    protocol: () => undefined,
     admit: () => ({ accepted: true, address: undefined }),
     release() {},
     open(given) {
@@ -155,6 +156,7 @@ function attached(admission: ReturnType<Gate["admit"]>) {
   attach(server, Promise.resolve(wsServer), {
     path: "/peers/",
     closing: () => false,
+    protocol: () => undefined,
     admit: () => admission,
     release: (address) => released.push(address),
     open: () => ({ text() {}, binary() {}, close() {} }),
