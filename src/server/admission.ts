@@ -7,6 +7,7 @@
 import type { Addresses } from "./addresses.ts";
 import type { ResolvedServerOptions } from "./options.ts";
 import { isAllowedOrigin } from "./origins.ts";
+import { isPeersPath } from "./peers_path.ts";
 import type { RefusalReason } from "./server_event.ts";
 import type { ServerSocket, ServerSocketHandlers } from "./server_socket.ts";
 import { peerAddress } from "./trusted_proxy.ts";
@@ -152,7 +153,7 @@ function findMistake(
   if (path === undefined) {
     return refusal(400, "The address of the request cannot be read");
   }
-  if (path !== expectedPath) {
+  if (!isPeersPath(path, expectedPath)) {
     return refusal(404, `Nothing is here: peers connect to ${expectedPath}`);
   }
   if (method !== "GET" || header("upgrade")?.toLowerCase() !== "websocket") {

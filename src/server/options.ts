@@ -11,6 +11,7 @@ import {
 } from "../protocol/limits.ts";
 import type { IceServer } from "../runtime.ts";
 import { normalizeOrigin } from "./origins.ts";
+import { DEFAULT_PATH, resolvePath } from "./peers_path.ts";
 import { quiet, type ServerObserver } from "./server_event.ts";
 import {
   resolveTrustProxy,
@@ -62,7 +63,9 @@ export interface SocketPeerServerOptions {
    */
   port?: number;
   /**
-   * Where peers connect to.
+   * Where peers connect to; with and without its last slash is the same, and
+   * so are two slashes for one. With `"/"` they may connect to the default as
+   * well, which is where clients look that are given a bare origin.
    *
    * @default {"/socketpeer/"}
    */
@@ -256,7 +259,7 @@ export function resolveServerOptions(
     listen = true,
     host = "0.0.0.0",
     port = 3000,
-    path = "/socketpeer/",
+    path = DEFAULT_PATH,
     allowedOrigins,
     protocols,
     peerTimeout = 60_000,
@@ -304,11 +307,6 @@ export function resolveServerOptions(
   if (typeof observer !== "function") {
     throw new TypeError(`Cannot use this "observer": it must be a function`);
   }
-  if (typeof path !== "string" || !path.startsWith("/")) {
-    throw new TypeError(
-      `Cannot use "${path}" as "path": it must start with a slash`,
-    );
-  }
   if (allowedOrigins !== undefined && !Array.isArray(allowedOrigins)) {
     throw new TypeError(
       `Cannot use "${allowedOrigins}" as "allowedOrigins": it must be an array`,
@@ -335,7 +333,8 @@ export function resolveServerOptions(
     listen,
     host,
     port,
-    path,
+
+    path: resolvePath(path),
     allowedOrigins: allowedOrigins &&
       new Set(allowedOrigins.map(normalizeOrigin)),
     protocols: protocols && [...protocols],

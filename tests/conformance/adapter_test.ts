@@ -395,7 +395,7 @@ function adapterSuite(
   if (beforeUpgrade && kind !== "busy http") {
     test("answers 404 on other paths, and says which is right", async ({ port }) => {
       for (
-        const path of ["/", "/socketpeer", "//socketpeer/", "//x/socketpeer/"]
+        const path of ["/", "/socketpeers", "/x/socketpeer/", "//x/socketpeer/"]
       ) {
         const upgrade = HANDSHAKE.replace("/socketpeer/", path);
         const plain = `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
@@ -437,6 +437,31 @@ function adapterSuite(
       },
       { path: "/chat/ws" },
     );
+  }
+
+  if (beforeUpgrade) {
+    const paths: [set: string, ...asked: string[]][] = [
+      ["/socketpeer/", "/socketpeer", "//socketpeer/", "/socketpeer?from=here"],
+      ["/chat", "/chat/", "/chat//"],
+      ["/", "/", "/socketpeer/", "/socketpeer"],
+      ["/чат/", "/чат", "/%d1%87%D0%B0%D1%82/"],
+      ["/my chat", "/my chat/", "/my%20chat"],
+    ];
+    for (const [path, ...asked] of paths) {
+      test(
+        `takes peers on ${path}, however a client writes it`,
+        async ({ port }) => {
+          const [first, ...others] = asked;
+          const url = (path: string) => `http://127.0.0.1:${port}${path}`;
+          await using pair = await RawPair.open(url(first), "code");
+          await pair.check();
+          for (const other of others) {
+            await using _client = await RawClient.open(url(other));
+          }
+        },
+        { path },
+      );
+    }
   }
 
   if (kind === "busy http") {

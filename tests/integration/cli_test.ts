@@ -348,7 +348,7 @@ Deno.test("server.ts prefers flags to variables", async () => {
 Deno.test("server.ts tells its page which path peers connect to", async () => {
   await using command = new ServerProcess([...QUIET, '--path=/a"b&c']);
   const { body } = await get(await command.address());
-  assertMatch(body, / data-server="\.\/a&quot;b&amp;c"/);
+  assertMatch(body, / data-server="\.\/a%22b&amp;c"/);
 });
 
 Deno.test("server.ts lets peers connect to the path of its page", async () => {

@@ -6,6 +6,7 @@
  */
 
 import { after } from "../../runtime.ts";
+import { pathKey, peersPathKeys } from "../peers_path.ts";
 import type { HttpServer, IncomingRequest, RequestSocket } from "./ws.ts";
 
 /** Takes the upgrades of a path. */
@@ -51,16 +52,19 @@ export function takeUpgrades(
   taker: UpgradeTaker,
 ): () => void {
   const { takers, stop } = server[SHARING] ??= share(server);
-  if (takers.get(path)?.closing() === false) {
+  const keys = peersPathKeys(path);
+  if (keys.some((key) => takers.get(key)?.closing() === false)) {
     throw new TypeError(
       `Cannot take peers on "${path}" as another SocketPeerServer does on ` +
         `this server: close that one first, or choose another "path"`,
     );
   }
-  takers.set(path, taker);
+  for (const key of keys) takers.set(key, taker);
   return () => {
-    // Its path may have a new one since it began to close.
-    if (takers.get(path) === taker) takers.delete(path);
+    for (const key of keys) {
+      // The path may have a new one since this began to close.
+      if (takers.get(key) === taker) takers.delete(key);
+    }
     if (takers.size === 0) stop();
   };
 }
@@ -69,7 +73,7 @@ function share(server: SharingServer): Sharing {
   const takers = new Map<string, UpgradeTaker>();
   const take = (...upgrade: Upgrade) => {
     const [request] = upgrade;
-    const taker = takers.get(pathOf(request.url) ?? "");
+    const taker = takers.get(pathKey(pathOf(request.url) ?? ""));
     taker?.take(...upgrade);
     return taker !== undefined;
   };

@@ -101,7 +101,7 @@ Deno.test("admit() answers 400 where the address cannot be read", () => {
 });
 
 Deno.test("admit() answers 404 on another path, and says which is right", () => {
-  for (const path of ["/", "/socketpeer", "/socketpeer/x", "//socketpeer/"]) {
+  for (const path of ["/", "/socketpeers", "/socketpeer/x", "/x/socketpeer/"]) {
     const { status, message } = refused(request({}, { path }));
     assertEquals(status, 404, path);
     assert(message.includes("/socketpeer/"));

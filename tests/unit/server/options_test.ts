@@ -171,8 +171,10 @@ Deno.test("resolveServerOptions() takes a peerTimeout that a timer can wait", ()
   }
 });
 
-Deno.test("resolveServerOptions() rejects a path without a slash in front", () => {
-  for (const path of ["", "socketpeer/", "https://example.org/"]) {
+Deno.test("resolveServerOptions() rejects a path that no request can have", () => {
+  for (
+    const path of ["", "socketpeer/", "https://example.org/", "/a?b", "/a#b"]
+  ) {
     assertRefused({ path }, TypeError);
   }
 });
