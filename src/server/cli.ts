@@ -20,14 +20,27 @@ import { resolveServerOptions } from "./options.ts";
 import type { ServerEvent } from "./server_event.ts";
 import { SocketPeerServer } from "./socket_peer_server.ts";
 
+/** A file that the command serves. */
+interface ServedFile {
+  /** Where it lies, beside this module. */
+  readonly file: string;
+  readonly type: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
 /** Files that the command serves beside the peers, by path. */
-const FILES: Readonly<Record<string, { file: string; type: string }>> = {
+const FILES: Readonly<Record<string, ServedFile>> = {
   "/": { file: "../demo/index.html", type: "text/html" },
   "/demo.css": { file: "../demo/demo.css", type: "text/css" },
   "/demo.js": { file: "../demo/demo.js", type: "text/javascript" },
   "/socketpeer.min.js": {
     file: "../../socketpeer.min.js",
     type: "text/javascript",
+    // Pages of any origin may load it, also those that isolate themselves.
+    headers: {
+      "access-control-allow-origin": "*",
+      "cross-origin-resource-policy": "cross-origin",
+    },
   },
 };
 
@@ -43,17 +56,31 @@ async function serveFile(
   // Beside this module, be it on a disk or on the registry.
   const file = await fetch(new URL(entry.file, import.meta.url));
   if (!file.ok) return undefined;
-  const body = pathname === "/"
-    ? pageFor(await file.text(), peersPath)
-    : file.body;
-  return new Response(body, {
-    headers: {
-      "content-type": `${entry.type}; charset=utf-8`,
-      "cache-control": "no-cache",
-      // The pair code stands in the page's address.
-      "referrer-policy": "no-referrer",
-    },
-  });
+  const text = await file.text();
+  const body = pathname === "/" ? pageFor(text, peersPath) : text;
+  const etag = await entityTag(body);
+  const headers = {
+    "content-type": `${entry.type}; charset=utf-8`,
+    "cache-control": "no-cache",
+    etag,
+    vary: "Accept-Encoding",
+    // The pair code stands in the page's address.
+    "referrer-policy": "no-referrer",
+    ...entry.headers,
+  };
+  // Where Deno has compressed it, it has made a weak tag of it.
+  const known = request.headers.get("if-none-match")?.split(",")
+    .some((tag) => tag.trim().replace(/^W\//, "") === etag);
+  return known
+    ? new Response(null, { status: 304, headers })
+    : new Response(body, { headers });
+}
+
+/** What tells one version of a file from another. */
+async function entityTag(text: string): Promise<string> {
+  const bytes = new TextEncoder().encode(text);
+  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return `"${btoa(String.fromCharCode(...hash))}"`;
 }
 
 /**

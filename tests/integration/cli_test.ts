@@ -69,6 +69,40 @@ Deno.test("server.ts prints its address and serves the demo page and the library
   }
 });
 
+Deno.test("server.ts serves the library to pages of any origin, compressed, and once", async () => {
+  await using command = new ServerProcess(["--port", "0"]);
+  const { port } = await command.address();
+  const answerTo = async (path: string, header: string) => {
+    using connection = await RawConnection.open(Number(port));
+    return await connection.request(
+      `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${header}\r\n\r\n`,
+    );
+  };
+  const path = "/socketpeer.min.js";
+  const tags: string[] = [];
+  for (const encoding of ["identity", "gzip", "br"]) {
+    const accept = `Accept-Encoding: ${encoding}`;
+    const { status, headers } = await answerTo(path, accept);
+    assertEquals(status, 200);
+    assertEquals(headers.get("content-encoding") ?? "identity", encoding);
+    assertEquals(headers.get("vary"), "Accept-Encoding");
+    assertEquals(headers.get("access-control-allow-origin"), "*");
+    assertEquals(headers.get("cross-origin-resource-policy"), "cross-origin");
+    tags.push(headers.get("etag")!);
+  }
+  for (const tag of [...tags, `"of another", ${tags[0]}`]) {
+    const { status, headers } = await answerTo(path, `If-None-Match: ${tag}`);
+    assertEquals(status, 304);
+    assertEquals(headers.get("access-control-allow-origin"), "*");
+  }
+  const other = await answerTo(path, `If-None-Match: "of another"`);
+  assertEquals(other.status, 200);
+  // The page is for people alone.
+  const page = await answerTo("/", `If-None-Match: ${tags[0]}`);
+  assertEquals(page.status, 200);
+  assertEquals(page.headers.get("access-control-allow-origin"), null);
+});
+
 Deno.test("server.ts serves nothing else", async () => {
   await using command = new ServerProcess([
     "--port",

@@ -43,7 +43,7 @@ export function isDeno(): boolean {
 }
 
 /**
- * Listens with `Deno.serve`.
+ * Listens with `Deno.serve`, which compresses texts for who can read that.
  *
  * @throws {Deno.errors.AddrInUse} If the port is taken.
  */
@@ -55,7 +55,10 @@ export function serve(
     info: ConnectionInfo,
   ) => Response | Promise<Response>,
 ): ListeningServer {
-  return Deno.serve({ hostname, port, onListen() {} }, handler);
+  return Deno.serve(
+    { hostname, port, automaticCompression: true, onListen() {} },
+    handler,
+  );
 }
 
 /** An address that nothing is to be made of but its parts. */
