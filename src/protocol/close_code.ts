@@ -28,10 +28,17 @@ export const ENDED_BY_SERVER = 4008;
 export const UNRESPONSIVE = 4009;
 /** Too many control messages, or attempts to pair, in too short a time. */
 export const RATE_LIMITED = 4010;
+/** The server does not let this client in: `authorize` has refused it. */
+export const UNAUTHORIZED = 4011;
 /** RFC 6455: the server, or the page, goes away. */
 export const GOING_AWAY = 1001;
 /** The server restarts (IANA's registry of close codes): dial another. */
 export const SERVICE_RESTART = 1012;
+
+/** RFC 6455: a policy of the server, such as its `allowedOrigins`. */
+export const POLICY = 1008;
+/** IANA's registry: the server is full for now. */
+export const TRY_AGAIN_LATER = 1013;
 
 /** What a close code means to a client. */
 export interface CloseRule {
@@ -42,7 +49,7 @@ export interface CloseRule {
 }
 
 const RULES: Readonly<Record<number, CloseRule>> = {
-  1008: { code: "SERVER_CLOSED", retryable: false },
+  [POLICY]: { code: "SERVER_CLOSED", retryable: false },
   1009: { code: "PROTOCOL", retryable: false },
   [MALFORMED]: { code: "PROTOCOL", retryable: false },
   [PAIR_CODE_REFUSED]: { code: "PAIR_CODE_REFUSED", retryable: false },
@@ -55,6 +62,7 @@ const RULES: Readonly<Record<number, CloseRule>> = {
   [ENDED_BY_SERVER]: { code: "SERVER_CLOSED", retryable: false },
   [UNRESPONSIVE]: { code: "SERVER_CLOSED", retryable: true },
   [RATE_LIMITED]: { code: "SERVER_CLOSED", retryable: true },
+  [UNAUTHORIZED]: { code: "SERVER_CLOSED", retryable: false },
 };
 
 /**

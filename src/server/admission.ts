@@ -4,6 +4,11 @@
  * @module
  */
 
+import {
+  POLICY,
+  SERVICE_RESTART,
+  TRY_AGAIN_LATER,
+} from "../protocol/close_code.ts";
 import type { Addresses } from "./addresses.ts";
 import type { ResolvedServerOptions } from "./options.ts";
 import { isAllowedOrigin } from "./origins.ts";
@@ -20,8 +25,22 @@ export interface AdmissionRequest {
   readonly path: string | undefined;
   /** The address that its TCP connection comes from, if there is one. */
   readonly remoteAddress: string | undefined;
+  /** Whether it is a WebSocket already. */
+  readonly upgraded?: boolean;
+  /** Its address; on Node without the host. */
+  readonly url: string;
+  /** A copy of all headers. */
+  headers(): Headers;
+  /** Calls back when the client has gone, where that can be known. */
+  onLeft?(callback: () => void): void;
   /** A header by its name in lower case; repeated ones are joined by commas. */
   header(name: string): string | null | undefined;
+}
+
+/** What a socket is closed with. */
+export interface Dismissal {
+  readonly code: number;
+  readonly reason: string;
 }
 
 /** The answer to a request that is not let in. */
@@ -34,6 +53,8 @@ export interface Refusal {
   readonly reason?: RefusalReason;
   /** Where it comes from, if that counts. */
   readonly address?: string;
+  /** What it is told after an upgrade. */
+  readonly dismissal?: Dismissal;
 }
 
 /** A request that is let in, and counted in. */
@@ -41,6 +62,12 @@ export interface Welcome {
   readonly accepted: true;
   /** Where it comes from, if that counts. */
   readonly address: string | undefined;
+  /** Whose page asks; `undefined` where it is no page. */
+  readonly origin?: string;
+  /** What `authorize` returned. */
+  readonly auth?: unknown;
+  /** Its socket is opened for nothing but to be closed with this. */
+  readonly dismissal?: Dismissal;
 }
 
 /** What {@linkcode admit} judges by. */
@@ -51,6 +78,8 @@ export interface AdmissionRules
   readonly closing: boolean;
   /** Counts it in, or says which limit it meets. */
   readonly addresses: Pick<Addresses, "admit">;
+  /** A number from 0 up to 1. */
+  random(): number;
 }
 
 /** What an adapter needs of the server that it lets peers in to. */
@@ -63,13 +92,15 @@ export interface Gate {
   protocol(offered: string | null | undefined): string | undefined;
   /** Judges a request, and counts in whom it accepts. */
   admit(request: AdmissionRequest): Welcome | Refusal;
+  /** Asks whether who was admitted may come in, where there is an option. */
+  authorize?(
+    request: AdmissionRequest,
+    welcome: Welcome,
+  ): Promise<Welcome | Refusal>;
   /** Counts out who was accepted, but has not opened a socket. */
-  release(address: string | undefined): void;
+  release(welcome: Welcome): void;
   /** Takes the socket of who was accepted. */
-  open(
-    socket: ServerSocket,
-    address: string | undefined,
-  ): ServerSocketHandlers;
+  open(socket: ServerSocket, welcome: Welcome): ServerSocketHandlers;
 }
 
 /**
@@ -85,7 +116,7 @@ const WEBSOCKET_VERSION = "13";
 /** 16 bytes in base64. */
 const WEBSOCKET_KEY = /^[+/0-9A-Za-z]{22}==$/;
 /** When a client may try again, in seconds. */
-const RETRY_AFTER = { closing: "1", full: "10" };
+const RETRY_AFTER = { closing: 1, full: 10 };
 
 /** Judges a request, and counts in whom it accepts. */
 export function admit(
@@ -95,39 +126,53 @@ export function admit(
   const mistake = findMistake(request, rules.path);
   if (mistake) return mistake;
   const address = peerAddress(request, rules.trustProxy);
-  const refused = (
+  const busy = (
     reason: RefusalReason,
     status: number,
     message: string,
-    headers?: Record<string, string>,
-  ): Refusal => ({ ...refusal(status, message, headers), reason, address });
+    code: number,
+    seconds: number,
+  ): Refusal => {
+    // Not all at once, who are refused together.
+    const retryMs = Math.round(seconds * 1000 * (0.5 + rules.random()));
+    return {
+      ...refusal(status, message, { "retry-after": `${seconds}` }),
+      reason,
+      address,
+      dismissal: { code, reason: `${message}: retry in ${retryMs} ms` },
+    };
+  };
 
   const origin = request.header("origin") ?? undefined;
   const { allowedOrigins } = rules;
   const allowed = origin === undefined || !allowedOrigins ||
     isAllowedOrigin(origin, allowedOrigins);
   if (!allowed) {
-    const message = `Pages of ${origin} may not connect here`;
-    return refused("origin", 403, message);
+    const reason = `Pages of ${origin} may not connect here`;
+    return {
+      ...refusal(403, reason),
+      reason: "origin",
+      address,
+      dismissal: { code: POLICY, reason },
+    };
   }
+  const { closing, full } = RETRY_AFTER;
   if (rules.closing) {
-    const headers = { "retry-after": RETRY_AFTER.closing };
-    return refused("closing", 503, "This server is closing", headers);
+    const message = "This server is closing";
+    return busy("closing", 503, message, SERVICE_RESTART, closing);
   }
-  const headers = { "retry-after": RETRY_AFTER.full };
   // Last, as it counts.
   switch (rules.addresses.admit(address)) {
-    case "connections":
-      return refused("connections", 503, "This server is full", headers);
-    case "address":
-      return refused(
-        "address",
-        429,
-        "Too many connections come from your address",
-        headers,
-      );
+    case "connections": {
+      const message = "This server is full";
+      return busy("connections", 503, message, TRY_AGAIN_LATER, full);
+    }
+    case "address": {
+      const message = "Too many connections come from your address";
+      return busy("address", 429, message, TRY_AGAIN_LATER, full);
+    }
     default:
-      return { accepted: true, address };
+      return { accepted: true, address, origin };
   }
 }
 

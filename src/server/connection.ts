@@ -40,6 +40,7 @@ import {
 import { MAX_HELLO_LENGTH } from "../protocol/limits.ts";
 import type { Cancel } from "../runtime.ts";
 import type { Addresses } from "./addresses.ts";
+import type { Visitor } from "./authorization.ts";
 import type { ResolvedServerOptions } from "./options.ts";
 import type { Member, PairRegistry, PlaceRequest } from "./pair_registry.ts";
 import type { RefusalReason } from "./server_event.ts";
@@ -128,6 +129,8 @@ export class Connection implements Member, ServerSocketHandlers {
   readonly address: string | undefined;
   /** When the socket was opened, by the clock of the options. */
   readonly openedAt: number;
+  /** Who has connected. */
+  readonly visitor: Visitor;
   readonly #options: ConnectionOptions;
   readonly #control: TokenBucket;
   #socket: ServerSocket;
@@ -157,10 +160,12 @@ export class Connection implements Member, ServerSocketHandlers {
     socket: ServerSocket,
     address: string | undefined,
     options: ConnectionOptions,
+    visitor: Visitor = { address },
   ) {
     const { pairTimeout, controlRate } = options.settings;
     this.address = address;
     this.openedAt = options.now();
+    this.visitor = visitor;
     this.#socket = socket;
     this.#options = options;
     this.#control = new TokenBucket(controlRate, this.openedAt);
@@ -381,7 +386,7 @@ export class Connection implements Member, ServerSocketHandlers {
   async #isValid(pairCode: string): Promise<boolean> {
     try {
       const { pairCodeValidator } = this.#options.settings;
-      return await pairCodeValidator(pairCode) !== false;
+      return await pairCodeValidator(pairCode, this.visitor) !== false;
     } catch (error) {
       this.#observe({ type: "error", option: "pairCodeValidator", error });
       return false;

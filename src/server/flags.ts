@@ -100,6 +100,16 @@ const SETTINGS = {
     list: true,
     read: word,
   },
+  refuseBeforeUpgrade: {
+    flag: "refuse-before-upgrade",
+    variable: "SOCKETPEER_REFUSE_BEFORE_UPGRADE",
+    value: "BOOL",
+    meaning:
+      "whether to refuse with a bare HTTP status: a page is not told of " +
+      "it, and dials again for ever; true or false",
+    option: "refuseBeforeUpgrade",
+    read: boolean,
+  },
   trustProxy: {
     flag: "trust-proxy",
     variable: "SOCKETPEER_TRUST_PROXY",
@@ -547,6 +557,11 @@ function portNumber(text: string, name: string): number {
 function word(text: string, name: string): string {
   if (text !== "") return text;
   throw refusal(text, name, "something");
+}
+
+function boolean(text: string, name: string): boolean {
+  if (text === "true" || text === "false") return text === "true";
+  throw refusal(text, name, "true or false");
 }
 
 function rate(text: string, name: string): Rate {

@@ -161,8 +161,9 @@ function fieldsOf(event: ServerEvent): Fields {
 function problem({ option, error }: ServerEvent & { type: "error" }): Fields {
   if (!(error instanceof Error)) return { error: typeof error };
   const { name, message } = error;
-  // It was given the pair code, and may quote it: `No such room: yolo`.
-  if (option === "pairCodeValidator") {
+  // It was given the pair code, or a password in a header or address, and may
+  // quote it: `No such room: yolo`.
+  if (option !== "iceServers") {
     return { error: name, at: placeOf(error) };
   }
   return { error: name, message };

@@ -29,6 +29,7 @@ import {
   RATE_LIMITED,
   SERVICE_RESTART,
   TAKEN_OVER,
+  UNAUTHORIZED,
   UNRESPONSIVE,
 } from "../protocol/close_code.ts";
 import type {
@@ -41,6 +42,7 @@ import type {
 /** Every reason; a record, so that none can be forgotten. */
 const REASONS: Readonly<Record<RefusalReason, true>> = {
   origin: true,
+  authorize: true,
   connections: true,
   address: true,
   closing: true,
@@ -72,6 +74,7 @@ const CLOSE_CODES: ReadonlySet<number> = new Set([
   ENDED_BY_SERVER,
   UNRESPONSIVE,
   RATE_LIMITED,
+  UNAUTHORIZED,
 ]);
 
 /** From what a server does at once to what a slow validator takes. */

@@ -8,6 +8,7 @@
 export { type CloseOptions, SocketPeerServer } from "./socket_peer_server.ts";
 export { logEvents, type LogLevel, type LogOptions } from "./logs.ts";
 export type { Rate, SocketPeerServerOptions, TurnOptions } from "./options.ts";
+export type { AuthorizeRequest, Visitor } from "./authorization.ts";
 export type { TrustProxyOptions } from "./trusted_proxy.ts";
 export type {
   RefusalReason,

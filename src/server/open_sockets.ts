@@ -23,7 +23,7 @@ export interface OpenSocketsOptions {
 }
 
 /** What is known of a socket by its connection. */
-type Opened = Pick<Connection, "address" | "openedAt">;
+type Opened = Pick<Connection, "address" | "openedAt" | "visitor">;
 
 /**
  * Holds the sockets that are open, until they are closed indeed. One that is
@@ -44,7 +44,12 @@ export class OpenSockets {
   /** A socket is open. */
   opened(connection: Opened, socket: ServerSocket): void {
     this.#open.set(connection, socket);
-    this.#options.observe({ type: "open", address: connection.address });
+    const { address, visitor: { auth } } = connection;
+    this.#options.observe(
+      auth === undefined
+        ? { type: "open", address }
+        : { type: "open", address, auth },
+    );
   }
 
   /** The platform says that it is closed. */

@@ -10,6 +10,7 @@ import {
   MAX_PAIR_CODE_LENGTH,
 } from "../protocol/limits.ts";
 import type { IceServer } from "../runtime.ts";
+import type { AuthorizeRequest, Visitor } from "./authorization.ts";
 import { normalizeOrigin } from "./origins.ts";
 import { DEFAULT_PATH, resolvePath } from "./peers_path.ts";
 import { quiet, type ServerObserver } from "./server_event.ts";
@@ -72,7 +73,8 @@ export interface SocketPeerServerOptions {
   path?: string;
   /**
    * Origins whose pages may connect, such as `https://example.org`; a page
-   * from elsewhere gets 403 before any upgrade. Programs that are no browsers
+   * from elsewhere is refused with close code 1008, and does not try again.
+   * Programs that are no browsers
    * send no origin and are let in: this keeps pages out, not people.
    *
    * `https://*.example.org` stands for all names below `example.org`, at any
@@ -101,13 +103,42 @@ export interface SocketPeerServerOptions {
    */
   peerTimeout?: number;
   /**
-   * Says whether a pair code may be used. `false`, or a throw, refuses it: the
-   * peer gets a `connect_error` with the code `PAIR_CODE_REFUSED`, and does not
-   * try again.
+   * Says who may connect, before the upgrade, by the address, headers and
+   * cookies of the request. `false`, or a `Response`, refuses it: the peer gets
+   * a `connect_error` with the code `SERVER_CLOSED` and the text of the
+   * response (close code 4011), and does not try again. Anything else lets it
+   * in, `undefined` too, and is handed to `pairCodeValidator` as `auth`, and to
+   * `observer`. What it throws is told to `observer`, and refuses the peer for
+   * now (1011), as does to take longer than `pairTimeout` (4003). Deno prints a
+   * line about `request.signal` when it is first asked: it has to be read, to
+   * know of clients that do not wait.
+   *
+   * @default {everybody may}
+   */
+  authorize?: (request: AuthorizeRequest) => unknown;
+  /**
+   * Whether to refuse a request with a bare HTTP status: 403, 429, 503, or
+   * that of the `Response` of `authorize`. A browser tells its page nothing of
+   * it, which so dials again for ever; therefore a client that says `v=2` in
+   * its address is let in, told a close code, and closed at once, up to a hundred
+   * at a time. Set it where a proxy or a monitor goes by the status, or nobody
+   * may be upgraded who is not let in. A given server of `ws` has upgraded
+   * everybody before.
+   *
+   * @default {false}
+   */
+  refuseBeforeUpgrade?: boolean;
+  /**
+   * Says whether a pair code may be used, by the code and who asks. `false`,
+   * or a throw, refuses it: the peer gets a `connect_error` with the code
+   * `PAIR_CODE_REFUSED`, and does not try again.
    *
    * @default {every code may}
    */
-  pairCodeValidator?: (pairCode: string) => boolean | Promise<boolean>;
+  pairCodeValidator?: (
+    pairCode: string,
+    visitor: Visitor,
+  ) => boolean | Promise<boolean>;
   /**
    * The header in which a reverse proxy names the address that it serves, such
    * as `x-forwarded-for`. Without it the address of the TCP connection counts.
@@ -125,7 +156,7 @@ export interface SocketPeerServerOptions {
   trustProxy?: string | TrustProxyOptions;
   /**
    * How long a socket may be open before it asks for a place, and how long
-   * `pairCodeValidator` may take then.
+   * `authorize` may take before, and `pairCodeValidator` then.
    *
    * @default {10_000}
    */
@@ -138,15 +169,16 @@ export interface SocketPeerServerOptions {
    */
   heartbeatInterval?: number;
   /**
-   * Most sockets in all; 0 for no limit. More are refused with HTTP 503. It
+   * Most sockets in all; 0 for no limit. More are refused for some seconds,
+   * with close code 1013, or with HTTP 503 (see `refuseBeforeUpgrade`). It
    * bounds memory and file descriptors.
    *
    * @default {10_000}
    */
   maxConnections?: number;
   /**
-   * Most sockets of one address; 0 for no limit. More are refused with HTTP
-   * 429. Loopback addresses are not counted, as a reverse proxy on the same
+   * Most sockets of one address; 0 for no limit. More are refused for some
+   * seconds, with close code 1013, or with HTTP 429. Loopback addresses are not counted, as a reverse proxy on the same
    * machine is everybody's: with one, set `trustProxy`. All limits by address
    * take the addresses of one IPv6 /64 for one: whoever has one of them has
    * them all.
@@ -227,7 +259,12 @@ export interface ResolvedServerOptions {
   readonly allowedOrigins: ReadonlySet<string> | undefined;
   readonly protocols: readonly string[] | undefined;
   readonly peerTimeout: number;
-  readonly pairCodeValidator: (pairCode: string) => boolean | Promise<boolean>;
+  readonly authorize: ((request: AuthorizeRequest) => unknown) | undefined;
+  readonly refuseBeforeUpgrade: boolean;
+  readonly pairCodeValidator: (
+    pairCode: string,
+    visitor: Visitor,
+  ) => boolean | Promise<boolean>;
   readonly trustProxy: TrustedProxy | undefined;
   readonly pairTimeout: number;
   readonly heartbeatInterval: number;
@@ -263,6 +300,8 @@ export function resolveServerOptions(
     allowedOrigins,
     protocols,
     peerTimeout = 60_000,
+    authorize,
+    refuseBeforeUpgrade = false,
     pairCodeValidator = () => true,
     trustProxy,
     pairTimeout = 10_000,
@@ -324,6 +363,15 @@ export function resolveServerOptions(
         `"chat.v1", without spaces and commas`,
     );
   }
+  if (authorize !== undefined && typeof authorize !== "function") {
+    throw new TypeError(`Cannot use this "authorize": it must be a function`);
+  }
+  if (typeof refuseBeforeUpgrade !== "boolean") {
+    throw new TypeError(
+      `Cannot use ${refuseBeforeUpgrade} as "refuseBeforeUpgrade": it must be ` +
+        `true or false`,
+    );
+  }
   if (typeof pairCodeValidator !== "function") {
     throw new TypeError(
       `Cannot use this "pairCodeValidator": it must be a function`,
@@ -339,6 +387,8 @@ export function resolveServerOptions(
       new Set(allowedOrigins.map(normalizeOrigin)),
     protocols: protocols && [...protocols],
     peerTimeout,
+    authorize,
+    refuseBeforeUpgrade,
     pairCodeValidator,
     trustProxy: resolveTrustProxy(trustProxy),
     pairTimeout,

@@ -8,6 +8,8 @@
 export type RefusalReason =
   /** The page's origin is not allowed. */
   | "origin"
+  /** `authorize` has refused it, failed, or not decided in time. */
+  | "authorize"
   /** The server has as many connections as `maxConnections`. */
   | "connections"
   /** The address has as many connections as `maxConnectionsPerAddress`. */
@@ -36,7 +38,12 @@ export type RefusalReason =
  */
 export type ServerEvent =
   /** A WebSocket is open. */
-  | { readonly type: "open"; readonly address?: string }
+  | {
+    readonly type: "open";
+    readonly address?: string;
+    /** What `authorize` returned. No log of this package writes it down. */
+    readonly auth?: unknown;
+  }
   /** A WebSocket is closed, or given up; `code` is the close code. */
   | {
     readonly type: "close";
@@ -80,7 +87,7 @@ export type ServerEvent =
   /** A function of the options threw, or failed. */
   | {
     readonly type: "error";
-    readonly option: "pairCodeValidator" | "iceServers";
+    readonly option: "authorize" | "pairCodeValidator" | "iceServers";
     readonly error: unknown;
   }
   /** The server closes: so many sockets are told to go elsewhere. */

@@ -20,7 +20,15 @@ import {
 } from "./adapters/host.ts";
 import type { HttpServer, WsServer } from "./adapters/ws.ts";
 import { Addresses } from "./addresses.ts";
-import { admit, type Gate } from "./admission.ts";
+import {
+  type AdmissionRequest,
+  admit,
+  answersHeartbeats,
+  type Gate,
+  type Refusal,
+  type Welcome,
+} from "./admission.ts";
+import { authorized } from "./authorization.ts";
 import { Connection, type ConnectionOptions } from "./connection.ts";
 import { IceServers } from "./ice_servers.ts";
 import { OpenSockets } from "./open_sockets.ts";
@@ -35,6 +43,7 @@ import type { ServerStats } from "./server_event.ts";
 import type { ServerSocket } from "./server_socket.ts";
 import { chooseSubprotocol } from "./subprotocol.ts";
 import { Timers } from "./timers.ts";
+import { ToldRefusals } from "./told_refusals.ts";
 
 /** Options of {@linkcode SocketPeerServer.close}. */
 export interface CloseOptions {
@@ -111,6 +120,7 @@ export class SocketPeerServer {
   /** What all connections share. */
   readonly #shared: ConnectionOptions;
   readonly #sockets: OpenSockets;
+  readonly #told: ToldRefusals;
   readonly #gate: Gate;
   readonly #random: () => number;
   readonly #host: Host;
@@ -136,8 +146,8 @@ export class SocketPeerServer {
    *
    * The options `listen`, `host` and `port` mean nothing here; nor does `path`
    * with a server of `ws`, which has its own. Such a server has upgraded a
-   * connection before it is judged here, so who is refused gets a close code:
-   * 1008 for its origin, else 1013.
+   * connection before it is judged here, so who is refused always gets a close
+   * code.
    *
    * @throws {TypeError | RangeError} If the first argument is no such server,
    * another `SocketPeerServer` that is not closing has the same path of it, or
@@ -160,6 +170,7 @@ export class SocketPeerServer {
     const { after } = new Timers(platform);
     this.#random = random;
     this.#addresses = new Addresses(this.#options, now);
+    this.#told = new ToldRefusals(now);
     this.#sockets = new OpenSockets({
       addresses: this.#addresses,
       observe: this.#options.observer,
@@ -222,12 +233,15 @@ export class SocketPeerServer {
    * Answers a request of `Deno.serve`: an upgrade of a WebSocket on `path`, or
    * an error that says what is wrong with it. It is bound, so it can be passed
    * on as it is. Without `info`, which `Deno.serve` gives it, a connection has
-   * no address that limits could go by.
+   * no address that limits could go by. With the option `authorize` it returns
+   * a promise.
    *
    * @throws {TypeError} On Node and Bun: give the constructor a server there.
    */
-  readonly handler = (request: Request, info?: ConnectionInfo): Response =>
-    answer(request, info, this.#gate);
+  readonly handler = (
+    request: Request,
+    info?: ConnectionInfo,
+  ): Response | Promise<Response> => answer(request, info, this.#gate);
 
   /**
    * Ends the conversation behind a pair code, over WebSocket and WebRTC: both
@@ -276,7 +290,8 @@ export class SocketPeerServer {
 
   /** What adapters get of this. */
   #createGate(): Gate {
-    const { path, allowedOrigins, trustProxy, protocols } = this.#options;
+    const { path, allowedOrigins, trustProxy, authorize, protocols } =
+      this.#options;
     return {
       path,
       closing: () => this.#closed,
@@ -288,20 +303,49 @@ export class SocketPeerServer {
           trustProxy,
           closing: this.#closed,
           addresses: this.#addresses,
+          random: this.#random,
         });
-        if (!admission.accepted && admission.reason) {
-          const { address, reason } = admission;
-          this.#options.observer({ type: "refuse", address, reason });
-        }
-        return admission;
+        return admission.accepted
+          ? admission
+          : this.#refuse(request, admission);
       },
-      release: (address) => this.#addresses.release(address),
-      open: (socket, address) => this.#accept(socket, address),
+      authorize: authorize && (async (request, welcome) => {
+        const { observer: observe, pairTimeout: timeoutMs } = this.#options;
+        const { after } = this.#shared;
+        const options = { authorize, timeoutMs, observe, after };
+        const decision = await authorized(request, welcome, options);
+        if (decision.accepted) return decision;
+        this.#addresses.release(welcome.address);
+        return this.#refuse(request, decision);
+      }),
+      release: ({ dismissal, address }) => {
+        if (dismissal) this.#told.release();
+        else this.#addresses.release(address);
+      },
+      open: (socket, welcome) =>
+        welcome.dismissal
+          ? this.#told.tell(socket, welcome.dismissal)
+          : this.#accept(socket, welcome),
     };
   }
 
-  #accept(socket: ServerSocket, address: string | undefined): Connection {
-    const connection = new Connection(socket, address, this.#shared);
+  /** Lets one in to be told why it is refused, where that is of use to it. */
+  #refuse(request: AdmissionRequest, refused: Refusal): Welcome | Refusal {
+    const { observer, refuseBeforeUpgrade } = this.#options;
+    const { reason, address, dismissal } = refused;
+    if (!reason) return refused;
+    observer({ type: "refuse", address, reason });
+    // Version 1 dials again whatever it is told; and so, it may be, does what
+    // does not say that it is version 2.
+    const told = dismissal && !refuseBeforeUpgrade && !request.upgraded &&
+      answersHeartbeats(request.url) && this.#told.take();
+    return told ? { accepted: true, address, dismissal } : refused;
+  }
+
+  #accept(socket: ServerSocket, welcome: Welcome): Connection {
+    const { address, origin, auth } = welcome;
+    const visitor = { auth, address, origin };
+    const connection = new Connection(socket, address, this.#shared, visitor);
     this.#sockets.opened(connection, socket);
     this.#connections.add(connection);
     // It was admitted just before.

@@ -239,12 +239,11 @@ Deno.test("SocketPeerServer lets in pages of allowedOrigins and refuses those of
   const elsewhere = pair.origin.replace("localhost", "127.0.0.1");
   const stranger = new PagePeer(await pair.open(elsewhere));
   await stranger.start({ pairCode: "pair", url: server.url });
-  assertEquals((await stranger.until("connect_error"))[0], "SOCKET");
-  assertEquals((await stranger.events()).slice(0, 2), [
-    "connect_error",
-    "error",
-  ]);
-  assertEquals(exceptFailedSockets(pair.errors), []);
+  assertEquals((await stranger.until("connect_error"))[0], "SERVER_CLOSED");
+  // A page that learns that it is refused does not dial again.
+  assertEquals(await stranger.events(), ["connect_error", "error"]);
+  assertEquals(await stranger.run(() => recorder.sockets.length), 1);
+  assertEquals(pair.errors, []);
 });
 
 Deno.test("SocketPeer does not ask again with a pair code that the server refuses", async () => {

@@ -5,6 +5,7 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { deadline } from "@std/async";
+import { SocketPeer } from "../../client.ts";
 import type { CloseOptions, ServerEvent } from "../../server.ts";
 import {
   type AdapterHost,
@@ -137,6 +138,44 @@ interface Refused {
   readonly code?: number;
   readonly retryAfter: string | null;
   readonly text: string;
+}
+
+const V2 = "?v=2";
+
+/** Other things have their turn; what is counted tells nobody. */
+function aMoment(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 10));
+}
+
+/** With what a client that says that it is of version 2 is closed. */
+async function toldTo(
+  url: string,
+  headers: Record<string, string> = {},
+): Promise<{ code: number; reason: string }> {
+  await using client = await RawClient.open(url, headers);
+  return await deadline(client.closed, WAIT_MS);
+}
+
+/** A real client, its dials, and the one error with which it gives up. */
+async function givesUp(url: string, origin: string) {
+  let dials = 0;
+  const peer = new SocketPeer({
+    pairCode: "code",
+    reconnectDelay: 1,
+    socket() {
+      dials++;
+      const options = { headers: { origin } } as unknown as string[];
+      return new WebSocket(url.replace(/^http/, "ws"), options) as never;
+    },
+  });
+  const errors: { code: string; message: string }[] = [];
+  const first = Promise.withResolvers<void>();
+  peer.on("connect_error", (error) => {
+    errors.push(error);
+    first.resolve();
+  });
+  await deadline(first.promise, WAIT_MS);
+  return { peer, errors, dials: () => dials };
 }
 
 /** The answer to one request, written by hand. */
@@ -340,6 +379,188 @@ function adapterSuite(
         assertEquals(await answerFor(port, "c"), [101, null]);
       },
       { protocols: ["a", "b"] },
+    );
+  }
+
+  test(
+    "tells a page that is refused for good, and its client tries no more",
+    async (adapter) => {
+      const { peer, errors, dials } = await givesUp(
+        adapter.url + V2,
+        "https://evil.example",
+      );
+      // Far more time than it would need to dial again.
+      await using pair = await RawPair.open(adapter.url, "code");
+      await pair.check();
+      assertEquals([dials(), errors.map(({ code }) => code)], [1, [
+        "SERVER_CLOSED",
+      ]]);
+      assertMatch(errors[0].message, /evil\.example may not connect.*1008/);
+      assertEquals((await adapter.event("refuse")).reason, "origin");
+      peer.destroy();
+    },
+    { allowedOrigins: ["https://example.org"] },
+  );
+
+  test(
+    "tells a client when to come again, while there are too many",
+    async (adapter) => {
+      await using _first = await RawClient.open(adapter.url);
+      await adapter.event("open");
+      const { code, reason } = await toldTo(adapter.url + V2);
+      assertEquals(code, 1013);
+      assertMatch(reason, /^This server is full: retry in \d{4,5} ms$/);
+      assertEquals((await adapter.event("refuse")).reason, "connections");
+      assertEquals(await adapter.connections(), 1);
+    },
+    { maxConnections: 1 },
+  );
+
+  if (beforeUpgrade) {
+    test(
+      "refuses with a bare status where it is told to",
+      async (adapter) => {
+        const handshake = HANDSHAKE.replace("/ HTTP", `/${V2} HTTP`)
+          .replace("\r\n\r\n", "\r\nOrigin: https://evil.example\r\n\r\n");
+        assertEquals((await answerTo(adapter.port, handshake)).status, 403);
+      },
+      {
+        allowedOrigins: ["https://example.org"],
+        refuseBeforeUpgrade: true,
+      },
+    );
+
+    test(
+      "tells no more than a few, and gives the others a bare status",
+      async (adapter) => {
+        await using _first = await RawClient.open(adapter.url);
+        await adapter.event("open");
+        const handshake = HANDSHAKE.replace("/ HTTP", `/${V2} HTTP`);
+        const connections: RawConnection[] = [];
+        let status = 101;
+        let told = 0;
+        while (status === 101) {
+          const connection = await RawConnection.open(adapter.port);
+          connections.push(connection);
+          ({ status } = await connection.request(handshake));
+          if (status === 101) told++;
+        }
+        for (const connection of connections) connection[Symbol.dispose]();
+        assertEquals([status, told], [503, 100]);
+      },
+      { maxConnections: 1 },
+    );
+  }
+
+  test(
+    "authorizes by address, headers and origin, and hands on what that gives",
+    async (adapter) => {
+      const url = `${adapter.url}${V2}&ticket=ours`;
+      const headers = { cookie: "guest=1", origin: "https://example.org" };
+      const join = (id: string, more: Record<string, string>) =>
+        RawClient.pair(url, "for guests", id, {}, more);
+      await using a = await join("a", headers);
+      await a.control("peer.waiting");
+      const { auth } = await adapter.event("open");
+      assertEquals({ ...auth as object, address: null }, {
+        ...headers,
+        cookie: "guest=1",
+        address: null,
+      });
+      await using b = await join("b", headers);
+      await b.control("peer.found");
+      await a.control("peer.found");
+      await using c = await join("c", { ...headers, cookie: "guest=2" });
+      assertEquals(await c.closeCode(), 4002);
+    },
+    { ticket: "ours" },
+  );
+
+  test(
+    "tells whom authorize refuses, and its client tries no more",
+    async (adapter) => {
+      const url = `${adapter.url}${V2}&ticket=`;
+      const { peer, errors, dials } = await givesUp(url + "theirs", "null");
+      await using first = await RawClient.open(`${url}ours`);
+      first.send("pair", pairData("code", "a"));
+      await first.control("peer.waiting");
+      assertEquals([dials(), errors.length], [1, 1]);
+      assertEquals(errors[0].code, "SERVER_CLOSED");
+      assertMatch(errors[0].message, /4011/);
+      assertEquals((await adapter.event("refuse")).reason, "authorize");
+      peer.destroy();
+      assertEquals(await toldTo(`${url}expired`), {
+        code: 4011,
+        reason: "Your ticket has expired",
+      });
+      assertEquals(await adapter.connections(), 1);
+      if (!beforeUpgrade) return;
+      // Who is not of version 2 gets the status.
+      for (
+        const [ticket, expected] of [["theirs", 403], ["expired", 401]] as const
+      ) {
+        const request = HANDSHAKE.replace("/ HTTP", `/?ticket=${ticket} HTTP`);
+        const { status, headers, body } = await answerTo(adapter.port, request);
+        assertEquals(status, expected);
+        if (ticket === "theirs") continue;
+        assertEquals(body, "Your ticket has expired");
+        assertEquals(headers.get("www-authenticate"), "Ticket");
+      }
+    },
+    { ticket: "ours" },
+  );
+
+  test(
+    "refuses for now where authorize fails, or takes too long",
+    async (adapter) => {
+      const url = `${adapter.url}${V2}&ticket=`;
+      assertEquals((await toldTo(`${url}broken`)).code, 1011);
+      assertEquals((await adapter.event("error")).option, "authorize");
+      const { code, reason } = await toldTo(`${url}never`);
+      assertEquals([code, reason], [4003, "no decision was made in 300 ms"]);
+      assertEquals(await adapter.connections(), 0);
+      if (!beforeUpgrade) return;
+      for (const [ticket, expected] of [["broken", 500], ["never", 503]]) {
+        const request = HANDSHAKE.replace("/ HTTP", `/?ticket=${ticket} HTTP`);
+        const { status } = await answerTo(adapter.port, request);
+        assertEquals(status, expected);
+      }
+    },
+    { ticket: "ours", pairTimeout: 300 },
+  );
+
+  test(
+    "counts out who leaves while it is authorized",
+    async (adapter) => {
+      {
+        using connection = await RawConnection.open(adapter.port);
+        const line = `/${V2}&ticket=late HTTP`;
+        await connection.write(HANDSHAKE.replace("/ HTTP", line));
+        // On ws it is open before.
+        if (!beforeUpgrade) await connection.read();
+        const counted = async () => {
+          while (await adapter.connections() === 0) await aMoment();
+        };
+        await deadline(counted(), WAIT_MS);
+      }
+      const left = async () => {
+        while (await adapter.connections() > 0) await aMoment();
+      };
+      await deadline(left(), WAIT_MS);
+    },
+    { ticket: "ours" },
+  );
+
+  if (!beforeUpgrade) {
+    test(
+      "keeps no more than a little of what comes before it is authorized",
+      async (adapter) => {
+        const url = `${adapter.url}${V2}&ticket=never`;
+        await using client = await RawClient.open(url);
+        for (let time = 0; time < 20; time++) client.send("pong");
+        assertEquals(await client.closeCode(), 4001);
+      },
+      { ticket: "ours" },
     );
   }
 

@@ -45,6 +45,7 @@ type Limit = Extract<
   | `${string}Timeout`
   | "heartbeatInterval"
   | "allowedOrigins"
+  | "authorize"
   | "pairCodeValidator"
 >;
 
@@ -227,6 +228,14 @@ const LIMITS: Readonly<Record<Limit, Row>> = {
     answer: 4010,
     reason: "control_rate",
   },
+  authorize: {
+    options: { authorize: () => false },
+    async cross(server) {
+      return await statusOf(server);
+    },
+    answer: 403,
+    reason: "authorize",
+  },
   pairRate: {
     options: { ...PROXIED, pairRate: ONCE },
     async cross(server) {
@@ -330,6 +339,7 @@ for (const [name, { options, cross, answer, reason }] of Object.entries(ROWS)) {
 Deno.test("SocketPeerServer has no reason to refuse that is not tested here", () => {
   const reasons: Record<RefusalReason, true> = {
     origin: true,
+    authorize: true,
     connections: true,
     address: true,
     closing: true,

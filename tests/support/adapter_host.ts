@@ -21,10 +21,15 @@ import {
 export type HostKind = "alone" | "http" | "busy http" | "ws";
 
 /** Options that can be written as JSON, for another process. */
-export type HostOptions = Omit<
-  SocketPeerServerOptions,
-  "pairCodeValidator" | "iceServers" | "observer"
->;
+export type HostOptions =
+  & Omit<
+    SocketPeerServerOptions,
+    "authorize" | "pairCodeValidator" | "iceServers" | "observer"
+  >
+  & {
+    /** What the address of a request must have, for {@linkcode doorkeeper}. */
+    ticket?: string;
+  };
 
 /** A server, and what it stands on. */
 export interface AdapterHost {
@@ -48,10 +53,12 @@ export async function hostServer(
   options: HostOptions,
   told: (event: ServerEvent) => void,
 ): Promise<AdapterHost> {
+  const { ticket, ...rest } = options;
   const all: SocketPeerServerOptions = {
     host: HOST,
     port: 0,
-    ...options,
+    ...rest,
+    ...ticket === undefined ? {} : doorkeeper(ticket),
     observer(event) {
       told(event);
       // Whatever it throws, nobody may notice.
@@ -72,6 +79,43 @@ export async function hostServer(
         if (beneath instanceof WebSocketServer) return;
         beneath.closeAllConnections();
       });
+    },
+  };
+}
+
+/**
+ * Lets in who has a ticket, and gives the pair code "for guests" to nobody but
+ * those with a cookie that says so.
+ */
+function doorkeeper(ticket: string): SocketPeerServerOptions {
+  const later = (delayMs: number) =>
+    new Promise((resolve) => setTimeout(resolve, delayMs));
+  return {
+    async authorize({ url, headers, address, origin }) {
+      const given = new URL(url).searchParams.get("ticket");
+      // What is sent meanwhile must be kept, where it can be.
+      await later(20);
+      switch (given) {
+        case "late":
+          await later(200);
+          return true;
+        case "never":
+          return await new Promise(() => {});
+        case "broken":
+          throw new Error("No such ticket: broken");
+        case "expired":
+          return new Response("Your ticket has expired", {
+            status: 401,
+            headers: { "www-authenticate": "Ticket" },
+          });
+      }
+      return given === ticket &&
+        { cookie: headers.get("cookie"), address, origin };
+    },
+    pairCodeValidator(pairCode, { auth, origin }) {
+      const { cookie } = (auth ?? {}) as { cookie?: string };
+      return pairCode !== "for guests" ||
+        cookie === "guest=1" && origin === "https://example.org";
     },
   };
 }

@@ -9,6 +9,7 @@ import {
   type Gate,
   type Refusal,
   refusal,
+  type Welcome,
 } from "../admission.ts";
 import type {
   Bytes,
@@ -85,27 +86,47 @@ export function answer(
   request: Request,
   info: ConnectionInfo | undefined,
   gate: Gate,
-): Response {
+): Response | Promise<Response> {
   if (!isDeno()) {
     throw new TypeError(
       `Cannot answer a Request without Deno: give the constructor of ` +
         `SocketPeerServer a node:http server or a ws server`,
     );
   }
-  const { method, headers } = request;
+  const { method, url, headers } = request;
   const { hostname } = (info?.remoteAddr ?? {}) as { hostname?: string };
   // All is read before the upgrade: afterwards Deno has closed the request.
-  const admission = gate.admit({
+  const asked = {
     method,
     path: requestPath(request),
     remoteAddress: hostname,
-    header: (name) => headers.get(name),
-  });
+    url,
+    headers: () => new Headers(headers),
+    header: (name: string) => headers.get(name),
+    // Once a client is gone its socket would never open, nor close, and hold up
+    // the server's end. Deno warns, once, whoever reads the signal: that it is
+    // aborted after an answer too harms nothing here.
+    onLeft: (callback: () => void) =>
+      request.signal.addEventListener("abort", callback, { once: true }),
+  };
+  const admission = gate.admit(asked);
+  const askFurther = admission.accepted && !admission.dismissal &&
+    gate.authorize?.(asked, admission);
+  return askFurther
+    ? askFurther.then((decision) => settle(request, decision, gate))
+    : settle(request, admission, gate);
+}
+
+function settle(
+  request: Request,
+  admission: Welcome | Refusal,
+  gate: Gate,
+): Response {
   if (!admission.accepted) return respond(admission);
   try {
-    return upgrade(request, admission.address, gate);
+    return upgrade(request, admission, gate);
   } catch (error) {
-    gate.release(admission.address);
+    gate.release(admission);
     return respond(refusal(400, `Not a request for a WebSocket: ${error}`));
   }
 }
@@ -116,7 +137,7 @@ function respond({ status, message, headers }: Refusal): Response {
 
 function upgrade(
   request: Request,
-  address: string | undefined,
+  welcome: Welcome,
   gate: Gate,
 ): Response {
   // Deno sets a timer anew for each message of one that it pings, and each of
@@ -129,7 +150,7 @@ function upgrade(
     idleTimeout: answers ? 0 : IDLE_TIMEOUT,
   });
   socket.binaryType = "arraybuffer";
-  new DenoSocket(socket, answers, address, gate);
+  new DenoSocket(socket, answers, welcome, gate);
   return response;
 }
 
@@ -149,7 +170,7 @@ function offering(request: Request, protocol: string): Request {
 class DenoSocket implements ServerSocket {
   readonly answersHeartbeats: boolean;
   readonly #socket: WebSocket;
-  readonly #address: string | undefined;
+  readonly #welcome: Welcome;
   readonly #gate: Gate;
   #handlers: ServerSocketHandlers | null = null;
   #closed = false;
@@ -158,12 +179,12 @@ class DenoSocket implements ServerSocket {
   constructor(
     socket: WebSocket,
     answersHeartbeats: boolean,
-    address: string | undefined,
+    welcome: Welcome,
     gate: Gate,
   ) {
     this.#socket = socket;
     this.answersHeartbeats = answersHeartbeats;
-    this.#address = address;
+    this.#welcome = welcome;
     this.#gate = gate;
     for (const type of ["open", "message", "close", "error"]) {
       // A function for each would take more memory than all else of it.
@@ -188,7 +209,7 @@ class DenoSocket implements ServerSocket {
   handleEvent(event: Event): void {
     switch (event.type) {
       case "open":
-        this.#handlers = this.#gate.open(this, this.#address);
+        this.#handlers = this.#gate.open(this, this.#welcome);
         break;
       case "message": {
         const { data } = event as MessageEvent;
@@ -201,7 +222,7 @@ class DenoSocket implements ServerSocket {
         // It may come twice, or for one that the client let go before it
         // opened.
         if (this.#handlers) this.#handlers.close(code, reason);
-        else if (!this.#closed) this.#gate.release(this.#address);
+        else if (!this.#closed) this.#gate.release(this.#welcome);
         this.#closed = true;
         break;
       }

@@ -44,7 +44,10 @@ export interface HostOptions extends
   > {
   readonly gate: Gate;
   /** Answers a request of `Deno.serve`. */
-  handler(request: Request, info: ConnectionInfo): Response;
+  handler(
+    request: Request,
+    info: ConnectionInfo,
+  ): Response | Promise<Response>;
 }
 
 /** Starts on a server that is given, or by itself. */

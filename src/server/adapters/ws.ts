@@ -5,7 +5,11 @@
  * @module
  */
 
-import { closeReason, SERVICE_RESTART } from "../../protocol/close_code.ts";
+import {
+  closeReason,
+  MALFORMED,
+  TRY_AGAIN_LATER,
+} from "../../protocol/close_code.ts";
 import { WINDOW_BYTES } from "../../protocol/limits.ts";
 import { after } from "../../runtime.ts";
 import {
@@ -14,8 +18,13 @@ import {
   type Gate,
   type Refusal,
   refusal,
+  type Welcome,
 } from "../admission.ts";
-import type { Bytes, ServerSocket } from "../server_socket.ts";
+import type {
+  Bytes,
+  ServerSocket,
+  ServerSocketHandlers,
+} from "../server_socket.ts";
 import { pathOf, takeUpgrades } from "./upgrades.ts";
 
 /** The part of Node's EventEmitter that is used here. */
@@ -105,13 +114,11 @@ const CLOSE_TIMEOUT_MS = 5000;
  */
 export const PING_INTERVAL_MS = 60_000;
 
-/** Close codes for who is refused after the upgrade, by the status before it. */
-const REFUSED_CODE: Readonly<Record<number, number>> = {
-  // A violation of a policy, which stays one.
-  403: 1008,
-};
-/** RFC 6455's registry: try again later. */
-const TRY_AGAIN_LATER = 1013;
+/**
+ * Most that a client may send before it is authorized: more than the one
+ * message with which it asks for a place.
+ */
+const MAX_KEPT = { messages: 16, bytes: 262_144 };
 
 /**
  * Lets peers in to a server of `node:http`, and leaves alone what is not for
@@ -132,21 +139,39 @@ export function attach(
   ) => {
     // What breaks is closed; without a listener it would end the process.
     socket.on("error", ignore);
-    const admission = gate.admit(describe(request, pathOf(request.url)));
+    const asked = describe(request, pathOf(request.url));
+    const admission = gate.admit(asked);
     if (!admission.accepted) {
       refuse(socket, admission);
       return;
     }
-    const { address } = admission;
-    const left = () => gate.release(address);
+    if (!gate.authorize || admission.dismissal) {
+      await complete(request, socket, head, admission);
+      return;
+    }
+    const stopWatching = watchWaiting(socket);
+    const onLeft = (callback: () => void) => socket.on("close", callback);
+    const decision = await gate.authorize({ ...asked, onLeft }, admission);
+    stopWatching();
+    if (decision.accepted) await complete(request, socket, head, decision);
+    else refuse(socket, decision);
+  };
+
+  const complete = async (
+    request: IncomingRequest,
+    socket: RequestSocket,
+    head: unknown,
+    welcome: Welcome,
+  ) => {
+    const left = () => gate.release(welcome);
     socket.on("close", left);
     try {
       const server = await wsServer;
       server.handleUpgrade(request, socket, head, (client: WsClient) => {
         // It would keep the request for as long as the connection lasts.
         socket.off("close", left);
-        open(client, request.url, address, gate);
-        server.emit("connection", client, request);
+        open(client, request.url, welcome, gate);
+        if (!welcome.dismissal) server.emit("connection", client, request);
       });
     } catch {
       // There is no such package, which the server's `ready` has said.
@@ -158,7 +183,7 @@ export function attach(
     if (server.listenerCount("request") > 1) return;
     let admission = gate.admit(describe(request, pathOf(request.url)));
     if (admission.accepted) {
-      gate.release(admission.address);
+      gate.release(admission);
       admission = refusal(400, "The request for a WebSocket is incomplete");
     }
     const { status, message, headers } = admission;
@@ -187,18 +212,35 @@ export function attach(
  * @returns Ends that.
  */
 export function take(wsServer: WsServer, gate: Gate): () => void {
-  const connection = (client: WsClient, request: IncomingRequest) => {
-    const admission = gate.admit(describe(request, gate.path));
-    if (admission.accepted) {
-      open(client, request.url, admission.address, gate);
+  const connection = async (client: WsClient, request: IncomingRequest) => {
+    const { url } = request;
+    const asked = { ...describe(request, gate.path), upgraded: true };
+    const admission = gate.admit(asked);
+    if (!admission.accepted || !gate.authorize) {
+      settle(client, url, admission);
       return;
     }
-    const { status, reason, message } = admission;
-    const code = reason === "closing"
-      ? SERVICE_RESTART
-      : REFUSED_CODE[status] ?? TRY_AGAIN_LATER;
+    const kept = keepMessages(client);
+    const onLeft = (callback: () => void) => client.on("close", callback);
+    const decision = await gate.authorize({ ...asked, onLeft }, admission);
+    kept.stop();
+    const handlers = settle(client, url, decision);
+    for (const [data, isBinary] of handlers ? kept.messages : []) {
+      hand(handlers!, data, isBinary);
+    }
+  };
+  const settle = (
+    client: WsClient,
+    url: string | undefined,
+    admission: Welcome | Refusal,
+  ): ServerSocketHandlers | undefined => {
+    if (admission.accepted) return open(client, url, admission, gate);
+    const { dismissal, message } = admission;
+    const { code, reason } = dismissal ??
+      { code: TRY_AGAIN_LATER, reason: message.trim() };
     client.on("error", ignore);
-    closeSoon(client, code, closeReason(message.trim()));
+    if (client.readyState !== OPEN) return;
+    closeSoon(client, code, closeReason(reason));
   };
   wsServer.on("connection", connection);
   return () => wsServer.off("connection", connection);
@@ -208,18 +250,19 @@ export function take(wsServer: WsServer, gate: Gate): () => void {
 export function open(
   client: WsClient,
   url: string | undefined,
-  address: string | undefined,
+  welcome: Welcome,
   gate: Gate,
   later: typeof after = after,
-): void {
+): ServerSocketHandlers {
   let failure: { code?: string } | undefined;
   const answers = answersHeartbeats(url ?? "");
-  const handlers = gate.open(new WsSocket(client, answers, later), address);
+  const handlers = gate.open(new WsSocket(client, answers, later), welcome);
   client.binaryType = "nodebuffer";
-  client.on("message", (data: Uint8Array<ArrayBuffer>, isBinary: boolean) => {
-    if (isBinary) handlers.binary(data);
-    else handlers.text(data.toString());
-  });
+  client.on(
+    "message",
+    (data: Uint8Array<ArrayBuffer>, isBinary: boolean) =>
+      hand(handlers, data, isBinary),
+  );
   // `close` always follows.
   client.on("error", (error) => failure = error);
   client.on("close", (code: number, reason: unknown) => {
@@ -228,6 +271,53 @@ export function open(
     handlers.close(tooBig ? 1009 : code, String(reason));
   });
   if (!answers) askForLife(client, later);
+  return handlers;
+}
+
+function hand(
+  handlers: ServerSocketHandlers,
+  data: Uint8Array<ArrayBuffer>,
+  isBinary: boolean,
+): void {
+  if (isBinary) handlers.binary(data);
+  else handlers.text(data.toString());
+}
+
+/** Keeps what a client sends until it is known whether it may. */
+function keepMessages(client: WsClient) {
+  const messages: [data: Uint8Array<ArrayBuffer>, isBinary: boolean][] = [];
+  let bytes = 0;
+  const keep = (data: Uint8Array<ArrayBuffer>, isBinary: boolean) => {
+    bytes += data.length;
+    if (messages.length < MAX_KEPT.messages && bytes <= MAX_KEPT.bytes) {
+      messages.push([data, isBinary]);
+      return;
+    }
+    stop();
+    messages.length = 0;
+    closeSoon(client, MALFORMED, "too much comes before the decision");
+  };
+  const stop = () => client.off("message", keep);
+  client.on("error", ignore);
+  client.on("message", keep);
+  return { messages, stop };
+}
+
+/**
+ * Notices that a client goes before it is answered, which takes reading from
+ * its connection. One that sends anything before the answer is no WebSocket's.
+ *
+ * @returns Ends that.
+ */
+function watchWaiting(socket: RequestSocket): () => void {
+  // It stays half open otherwise.
+  const cutOff = () => socket.destroy();
+  socket.on("data", cutOff);
+  socket.on("end", cutOff);
+  return () => {
+    socket.off("data", cutOff);
+    socket.off("end", cutOff);
+  };
 }
 
 /** An accepted WebSocket of `ws`. */
@@ -301,13 +391,21 @@ function closeSoon(
 function ignore(): void {}
 
 function describe(
-  { method = "", headers, socket }: IncomingRequest,
+  { method = "", url = "", headers, socket }: IncomingRequest,
   path: string | undefined,
 ): AdmissionRequest {
   return {
     method,
     path,
     remoteAddress: socket.remoteAddress,
+    url,
+    headers() {
+      const copy = new Headers();
+      for (const [name, value] of Object.entries(headers)) {
+        if (value !== undefined) copy.set(name, value.toString());
+      }
+      return copy;
+    },
     header: (name) => headers[name]?.toString(),
   };
 }

@@ -17,8 +17,11 @@ Deno.test("close codes have the numbers of PROTOCOL.md", () => {
     ENDED_BY_SERVER: 4008,
     UNRESPONSIVE: 4009,
     RATE_LIMITED: 4010,
+    UNAUTHORIZED: 4011,
     GOING_AWAY: 1001,
+    POLICY: 1008,
     SERVICE_RESTART: 1012,
+    TRY_AGAIN_LATER: 1013,
   });
 });
 
@@ -36,6 +39,7 @@ Deno.test("closeRule() says for each code what went wrong and whether to dial ag
     [4008, "SERVER_CLOSED", false],
     [4009, "SERVER_CLOSED", true],
     [4010, "SERVER_CLOSED", true],
+    [4011, "SERVER_CLOSED", false],
   ];
   for (const [closeCode, code, retryable] of rules) {
     assertEquals(closeRule(closeCode), { code, retryable }, `${closeCode}`);
@@ -44,7 +48,7 @@ Deno.test("closeRule() says for each code what went wrong and whether to dial ag
 
 Deno.test("closeRule() takes every other code for a broken connection", () => {
   for (
-    const code of [0, 1000, 1005, 1006, 1011, 1012, 1013, 3000, 4011, 4999]
+    const code of [0, 1000, 1005, 1006, 1011, 1012, 1013, 3000, 4012, 4999]
   ) {
     assertEquals(closeRule(code), { code: "SOCKET", retryable: true });
   }

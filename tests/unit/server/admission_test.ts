@@ -30,6 +30,8 @@ function request(
     method: "GET",
     path: "/socketpeer/",
     remoteAddress: "192.0.2.1",
+    url: "/socketpeer/?v=2",
+    headers: () => new Headers(),
     header: (name) => all[name],
     ...fields,
   };
@@ -44,6 +46,7 @@ function rules(fields: Partial<AdmissionRules> = {}) {
     allowedOrigins: undefined,
     trustProxy: undefined,
     closing: false,
+    random: () => 0.5,
     addresses: {
       admit(address: string | undefined) {
         counted.push(address);
@@ -80,6 +83,7 @@ Deno.test("admit() lets in and counts a request for a WebSocket on the path", ()
   assertEquals(admit(request(), judged), {
     accepted: true,
     address: "192.0.2.1",
+    origin: undefined,
   });
   assertEquals(judged.counted, ["192.0.2.1"]);
 });

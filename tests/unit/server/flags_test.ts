@@ -79,6 +79,10 @@ const EXAMPLES: Readonly<
     text: "1/0.5",
     value: { addressControlRate: { burst: 1, perSecond: 0.5 } },
   },
+  "SOCKETPEER_REFUSE_BEFORE_UPGRADE": {
+    text: "true",
+    value: { refuseBeforeUpgrade: true },
+  },
   "SOCKETPEER_PAIR_RATE": {
     text: "10/2",
     value: { pairRate: { burst: 10, perSecond: 2 } },
@@ -119,7 +123,7 @@ const TESTED_BELOW = [
   "SOCKETPEER_TURN_TTL",
 ];
 /** Options that no text can stand for. */
-const NOT_TEXT = ["listen", "pairCodeValidator", "observer"];
+const NOT_TEXT = ["listen", "authorize", "pairCodeValidator", "observer"];
 
 /** The options that were given. */
 function given(options: Command["options"]): Record<string, unknown> {

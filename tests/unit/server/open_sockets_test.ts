@@ -22,7 +22,7 @@ function world() {
   });
   /** Opens one, and returns what closes it. */
   const open = (address: string) => {
-    const connection = { address, openedAt: now };
+    const connection = { address, openedAt: now, visitor: {} };
     const terminate = () => terminated.push(address);
     sockets.opened(connection, Object.assign(new FakeSocket(), { terminate }));
     return (code = 1000, reason = "") =>

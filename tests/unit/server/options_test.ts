@@ -41,6 +41,8 @@ const DEFAULTS = {
   allowedOrigins: undefined,
   protocols: undefined,
   peerTimeout: 60_000,
+  authorize: undefined,
+  refuseBeforeUpgrade: false,
   trustProxy: undefined,
   pairTimeout: 10_000,
   heartbeatInterval: 15_000,
@@ -60,7 +62,7 @@ const DEFAULTS = {
 Deno.test("resolveServerOptions() has a default for each option", () => {
   const { data, pairCodeValidator, observer } = dataOf({});
   assertEquals(data, DEFAULTS);
-  assertEquals(pairCodeValidator("any code"), true);
+  assertEquals(pairCodeValidator("any code", {}), true);
   assertEquals(observer({ type: "wait" }), undefined);
 });
 
@@ -70,7 +72,7 @@ Deno.test("resolveServerOptions() gives undefined the default too", () => {
     Object.fromEntries(names.map((name) => [name, undefined])),
   );
   assertEquals(data, DEFAULTS);
-  assertEquals(pairCodeValidator("any code"), true);
+  assertEquals(pairCodeValidator("any code", {}), true);
   assertEquals(observer({ type: "wait" }), undefined);
 });
 
@@ -85,6 +87,8 @@ Deno.test("resolveServerOptions() takes what it is given", () => {
     port: 8080,
     path: "/",
     peerTimeout: 1,
+    authorize: () => true,
+    refuseBeforeUpgrade: true,
     pairTimeout: 1,
     heartbeatInterval: 1,
     maxConnections: 0,
@@ -190,6 +194,15 @@ Deno.test("resolveServerOptions() rejects protocols that no client can offer", (
 Deno.test("resolveServerOptions() rejects a pairCodeValidator that is no function", () => {
   for (const pairCodeValidator of [null, true, "code", /code/]) {
     assertRefused({ pairCodeValidator }, TypeError);
+  }
+});
+
+Deno.test("resolveServerOptions() rejects authorize and refuseBeforeUpgrade of another kind", () => {
+  for (const authorize of [null, true, "token"]) {
+    assertRefused({ authorize }, TypeError);
+  }
+  for (const refuseBeforeUpgrade of [null, 0, "true"]) {
+    assertRefused({ refuseBeforeUpgrade }, TypeError);
   }
 });
 

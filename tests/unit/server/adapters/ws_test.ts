@@ -56,12 +56,18 @@ function opened(url = "/socketpeer/") {
       };
     },
   };
-  open(client, url, undefined, gate, (delayMs, callback) => {
-    // Each is a function of its own, as two may share one callback.
-    const timer = () => callback();
-    timers.set(timer, delayMs);
-    return () => timers.delete(timer);
-  });
+  open(
+    client,
+    url,
+    { accepted: true, address: undefined },
+    gate,
+    (delayMs, callback) => {
+      // Each is a function of its own, as two may share one callback.
+      const timer = () => callback();
+      timers.set(timer, delayMs);
+      return () => timers.delete(timer);
+    },
+  );
   /** Lets the timers that wait so long run out. */
   const expire = (delayMs: number) => {
     for (const [timer, waits] of [...timers]) {
@@ -158,7 +164,7 @@ function attached(admission: ReturnType<Gate["admit"]>) {
     closing: () => false,
     protocol: () => undefined,
     admit: () => admission,
-    release: (address) => released.push(address),
+    release: ({ address }) => released.push(address),
     open: () => ({ text() {}, binary() {}, close() {} }),
   });
   const socket = Object.assign(new EventEmitter(), {
