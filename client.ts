@@ -20,7 +20,13 @@
  * @module
  */
 
-export { type Sendable, SocketPeer } from "./src/client/socket_peer.ts";
+export { SocketPeer } from "./src/client/socket_peer.ts";
+export type {
+  Bytes,
+  Carried,
+  Sendable,
+  SendableValue,
+} from "./src/client/sendable.ts";
 export type { SocketPeerOptions } from "./src/client/options.ts";
 export type { ConnectionState } from "./src/client/connection_state.ts";
 export type { PathKind } from "./src/client/path.ts";

@@ -4,8 +4,13 @@
  * @module
  */
 
-/** A listener of one event. */
-export type Listener<Args extends unknown[]> = (...args: Args) => void;
+/**
+ * A listener of one event. It may ask for arguments of narrower types, as a
+ * method may: only the program knows what it sends itself.
+ */
+export type Listener<Args extends unknown[]> = {
+  call(...args: Args): void;
+}["call"];
 
 /** A listener as it is kept: that of `once()` stands in a wrapper. */
 export interface RawListener<Args extends unknown[]> {

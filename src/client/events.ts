@@ -40,8 +40,12 @@ export interface CloseInfo {
   readonly unacknowledged: number;
 }
 
-/** Events of a `SocketPeer`, by name, with their listeners' arguments. */
-export interface SocketPeerEvents {
+/**
+ * Events of a `SocketPeer`, by name, with their listeners' arguments.
+ *
+ * @typeParam Received What the other peer sends.
+ */
+export interface SocketPeerEvents<Received = Message> {
   /** A conversation with a new peer has begun. */
   connect: [];
   /**
@@ -56,7 +60,7 @@ export interface SocketPeerEvents {
    */
   connect_timeout: [error: SocketPeerError];
   /** A message of the other peer: each once, in the order they were sent. */
-  data: [message: Message];
+  data: [message: Received];
   /** There is room in the send queue again, after `send()` returned false. */
   drain: [];
   /** The conversation goes on, after no path had been left. */

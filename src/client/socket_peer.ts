@@ -5,7 +5,7 @@
  */
 
 import { PeerClosedError } from "../errors.ts";
-import type { JsonValue, Message } from "../protocol/message.ts";
+import type { Message } from "../protocol/message.ts";
 import { type Cancel, type Runtime, systemRuntime } from "../runtime.ts";
 import { Conversation } from "./conversation.ts";
 import { Emitter } from "./emitter.ts";
@@ -16,15 +16,8 @@ import {
   type SocketPeerOptions,
 } from "./options.ts";
 import type { PathKind } from "./path.ts";
+import type { Carried, Sendable } from "./sendable.ts";
 import { readableOf, writableOf } from "./streams.ts";
-
-/** What `send()` takes: text, bytes, or any other JSON value. */
-export type Sendable =
-  | string
-  | ArrayBuffer
-  | ArrayBufferView
-  | Blob
-  | JsonValue;
 
 /**
  * A message pipe to exactly one other peer: whoever else knows the same pair
@@ -44,14 +37,19 @@ export type Sendable =
  * peer.on("connect", () => peer.send("hello"));
  * peer.on("data", (message) => console.log(message));
  * ```
+ *
+ * @typeParam Sent What this peer sends: by default all that can be sent.
+ * @typeParam Received What the other peer sends. It is taken for that as it
+ * comes, and not checked.
  */
-export class SocketPeer extends Emitter<SocketPeerEvents> {
+export class SocketPeer<Sent = Sendable, Received = Message>
+  extends Emitter<SocketPeerEvents<Received>> {
   readonly #options: ResolvedOptions;
   readonly #runtime: Runtime;
   #conversation: Conversation;
   /** A closed conversation that lingers until its messages are delivered. */
   #lingering?: Conversation;
-  #readable?: ReadableStream<Message>;
+  #readable?: ReadableStream<Received>;
   #writable?: WritableStream<unknown>;
   #unwatchPage?: Cancel;
   #closed = false;
@@ -137,7 +135,12 @@ export class SocketPeer extends Emitter<SocketPeerEvents> {
    * @throws {SendQueueFullError} If the queue has no room for it.
    * @throws {PeerClosedError} After `close()`.
    */
-  send(data: Sendable): boolean {
+  send(data: Sent): boolean;
+  /** The same, for interfaces too, where the peer was not told what it sends. */
+  send<Data extends string | number | boolean | null | object>(
+    data: Sendable extends Sent ? Carried<Data> : never,
+  ): boolean;
+  send(data: unknown): boolean {
     if (this.#closed) throw new PeerClosedError();
     return this.#conversation.send(data);
   }
@@ -175,7 +178,7 @@ export class SocketPeer extends Emitter<SocketPeerEvents> {
    * the other peer's `send()` is held up: read it or cancel it. It closes when
    * either side has closed, and breaks where the conversation ends otherwise.
    */
-  get readable(): ReadableStream<Message> {
+  get readable(): ReadableStream<Received> {
     return this.#readable ??= readableOf(
       this,
       (paused) => this.#conversation.pause(paused),
@@ -187,7 +190,7 @@ export class SocketPeer extends Emitter<SocketPeerEvents> {
    * other peer takes them. To close it delivers everything and then closes
    * the peer; to abort it destroys the peer.
    */
-  get writable(): WritableStream<unknown> {
+  get writable(): WritableStream<Sendable extends Sent ? unknown : Sent> {
     return this.#writable ??= writableOf(this);
   }
 
@@ -250,7 +253,7 @@ export class SocketPeer extends Emitter<SocketPeerEvents> {
     ...args: SocketPeerEvents[Name]
   ): void {
     try {
-      this.emit(event, ...args);
+      this.emit(event, ...args as SocketPeerEvents<Received>[Name]);
     } catch (error) {
       this.#runtime.soon(() => {
         throw error;

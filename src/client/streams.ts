@@ -16,7 +16,8 @@ const HIGH_WATER_BYTES = 65_536;
 const VALUE_BYTES = 4096;
 
 /** The part of a peer that a stream stands on. */
-export interface StreamingPeer extends Emitter<SocketPeerEvents> {
+export interface StreamingPeer<Received = Message>
+  extends Emitter<SocketPeerEvents<Received>> {
   /** See `SocketPeer.send()`. */
   send(data: unknown): boolean;
   /** See `SocketPeer.drained()`. */
@@ -34,14 +35,14 @@ export interface StreamingPeer extends Emitter<SocketPeerEvents> {
  *
  * @param pause Called when the reader falls behind, and when it catches up.
  */
-export function readableOf(
-  peer: StreamingPeer,
+export function readableOf<Received>(
+  peer: StreamingPeer<Received>,
   pause: (paused: boolean) => void,
-): ReadableStream<Message> {
+): ReadableStream<Received> {
   let stop: () => void;
-  return new ReadableStream<Message>({
+  return new ReadableStream<Received>({
     start(controller) {
-      const onData = (message: Message) => {
+      const onData = (message: Received) => {
         controller.enqueue(message);
         if (controller.desiredSize! <= 0) pause(true);
       };

@@ -16,8 +16,21 @@ export type JsonValue =
   | readonly JsonValue[]
   | { readonly [key: string]: JsonValue };
 
-/** What `data` delivers: text, bytes, or any other JSON value. */
-export type Message = string | Uint8Array | JsonValue;
+/**
+ * What `data` delivers: text, bytes, or any other JSON value, which may hold
+ * bytes too.
+ */
+export type Message =
+  | string
+  | number
+  | boolean
+  | null
+  | Uint8Array
+  | readonly Message[]
+  // No type is known of what another program sends; `any` lets a listener say
+  // which interface it expects.
+  // deno-lint-ignore no-explicit-any
+  | { readonly [key: string]: any };
 
 /** A message ready to travel: its kind, and its payload as text or bytes. */
 export interface EncodedMessage {
