@@ -162,7 +162,10 @@ export class ServerLink {
 
   /** Sends a control message, if the server has accepted this peer. */
   send(message: ControlMessage): void {
-    this.#socket?.send(encodeControl(message));
+    // Chromium complains where the server has just closed it.
+    if (this.#socket?.readyState === 1) {
+      this.#socket.send(encodeControl(message));
+    }
   }
 
   /** The relay over the present socket, or one that stands in for it. */
