@@ -6,6 +6,7 @@
 
 import { text } from "../protocol/control.ts";
 import { MAX_PAIR_CODE_LENGTH, PROTOCOL_VERSION } from "../protocol/limits.ts";
+import { CODE_ALPHABET, groupCode } from "../protocol/pair_code.ts";
 import type {
   RtcConfiguration,
   Runtime,
@@ -17,7 +18,9 @@ import type {
 export interface SocketPeerOptions {
   /**
    * Who pairs with whom: the two peers that know the same code. It works like
-   * a password.
+   * a password. A code that was drawn may be typed in upper case, without its
+   * hyphens, with spaces, with O for 0 and I or L for 1. Any other is compared
+   * in Unicode's NFC and without the blanks around it.
    *
    * @default {a random one of 80 bits, easy to read aloud}
    */
@@ -234,15 +237,10 @@ export function socketUrl(
   return parsed.href;
 }
 
-// Crockford's base 32: no I, L, O or U to mistake, in speech or writing.
-const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
-
 /** A name of 80 random bits, in four groups of four characters. */
 export function randomCode(runtime: Runtime): string {
-  const characters = Array.from(
-    runtime.randomBytes(16),
-    (byte, index) =>
-      (index && index % 4 === 0 ? "-" : "") + ALPHABET[byte & 31],
+  const bytes = runtime.randomBytes(16);
+  return groupCode(
+    Array.from(bytes, (byte) => CODE_ALPHABET[byte & 31]).join(""),
   );
-  return characters.join("");
 }

@@ -38,6 +38,7 @@ import {
   legacyWarning,
 } from "../protocol/legacy.ts";
 import { MAX_HELLO_LENGTH } from "../protocol/limits.ts";
+import { canonicalCode } from "../protocol/pair_code.ts";
 import type { Cancel } from "../runtime.ts";
 import type { Addresses } from "./addresses.ts";
 import type { Visitor } from "./authorization.ts";
@@ -332,7 +333,7 @@ export class Connection implements Member, ServerSocketHandlers {
     this.#legacy = !(data instanceof Object);
     // A page of version 1 may have a number for its code, or have none.
     const request: PlaceRequest = data instanceof Object
-      ? data
+      ? { ...data, code: canonicalCode(data.code) }
       : { code: data === null ? "" : String(data) };
     if (this.#legacy && this.#socket.answersHeartbeats) {
       // Nobody would notice that it is dead.

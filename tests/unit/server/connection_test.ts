@@ -105,6 +105,16 @@ Deno.test("Connection asks the validator for the pair code, and awaits its answe
   }
 });
 
+Deno.test("Connection pairs two that wrote the same code differently", async () => {
+  const codes: string[] = [];
+  const server = new FakeServer();
+  server.pairCodeValidator = (pairCode) => codes.push(pairCode) > 0;
+  await server.join("a", { code: "0abc-1def-0ghj-1kmn" });
+  await server.join("b", { code: "OABC IDEF OGHJ IKMN" });
+  assertEquals(server.registry.pairs, 1);
+  assertEquals(codes, Array(2).fill("0abc-1def-0ghj-1kmn"));
+});
+
 Deno.test("Connection refuses a pair code where the validator says no, or throws", async () => {
   const refusals: Validator[] = [
     () => false,
