@@ -13,6 +13,7 @@ import {
 import {
   type EncodedMessage,
   encodeMessage,
+  isBlob,
   payloadBytes,
 } from "../protocol/message.ts";
 import type { Session } from "./session.ts";
@@ -94,7 +95,7 @@ export class SendQueue {
    * message cannot be accepted; nothing was taken.
    */
   send(data: unknown): boolean {
-    if (data instanceof Blob) {
+    if (isBlob(data)) {
       this.#checkSize(data.size);
       this.#wait(data, data.size);
       if (this.#waiting.length === 1) this.#readFirst();
@@ -166,7 +167,7 @@ export class SendQueue {
 
   async #readFirst(): Promise<void> {
     for (let first; (first = this.#waiting[0]);) {
-      if (first instanceof Blob) {
+      if (isBlob(first)) {
         try {
           const payload = await first.arrayBuffer();
           this.#session.queue(encodeMessage(payload));

@@ -44,6 +44,26 @@ const encoder = new TextEncoder();
 // A byte order mark is the sender's text too, and must arrive.
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
+const tagOf = (value: unknown): string => ({}).toString.call(value);
+
+/**
+ * Bytes as a Uint8Array that shares their memory; undefined for what are none.
+ * A buffer may be shared, or come from another realm: a frame's, jsdom's.
+ */
+export function asBytes(data: unknown): Uint8Array | undefined {
+  if (ArrayBuffer.isView(data)) {
+    return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  }
+  return /ArrayBuffer]$/.test(tagOf(data))
+    ? new Uint8Array(data as ArrayBuffer)
+    : undefined;
+}
+
+/** Whether a value is a Blob, or a File, in whichever realm it was made. */
+export function isBlob(data: unknown): data is Blob {
+  return /^\[object (Blob|File)]$/.test(tagOf(data));
+}
+
 /**
  * Chooses the kind of frame for a value. Bytes are not copied.
  *
@@ -51,19 +71,10 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
  */
 export function encodeMessage(data: unknown): EncodedMessage {
   if (typeof data === "string") return { kind: FrameKind.TEXT, payload: data };
-  // By its tag, as a buffer may be shared, or come from another frame's realm.
-  if (/ArrayBuffer]$/.test(({}).toString.call(data))) {
-    const payload = new Uint8Array(data as ArrayBuffer);
-    return { kind: FrameKind.BYTES, payload };
-  }
-  if (ArrayBuffer.isView(data)) {
-    const { buffer, byteOffset, byteLength } = data;
-    return {
-      kind: FrameKind.BYTES,
-      payload: new Uint8Array(buffer, byteOffset, byteLength),
-    };
-  }
-  return { kind: FrameKind.JSON, payload: toJson(data) };
+  const payload = asBytes(data);
+  return payload
+    ? { kind: FrameKind.BYTES, payload }
+    : { kind: FrameKind.JSON, payload: toJson(data) };
 }
 
 /** UTF-8 of a payload. */

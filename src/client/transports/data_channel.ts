@@ -4,6 +4,7 @@
  * @module
  */
 
+import { asBytes } from "../../protocol/message.ts";
 import type { DataChannelLike } from "../../runtime.ts";
 import type { Transport, TransportHandlers } from "./transport.ts";
 
@@ -117,8 +118,8 @@ export class DataChannel implements Transport {
       this.roundTripMs = now - (this.#greetedAt ?? now);
       this.#options.ready();
     }
-    if (data instanceof ArrayBuffer) {
-      this.#handlers?.packet(new Uint8Array(data));
-    }
+    // An ArrayBuffer, or what npm's werift makes of one: a Buffer of Node's.
+    const packet = asBytes(data);
+    if (packet) this.#handlers?.packet(packet);
   }
 }

@@ -142,3 +142,19 @@ function cycle(): unknown {
   value.self = value;
   return value;
 }
+
+Deno.test("SendQueue.send() reads a File of another realm", async () => {
+  // It is no instance of this realm's Blob, and no name can be had of its own.
+  class File {
+    readonly [Symbol.toStringTag] = "File";
+    readonly size = 3;
+    arrayBuffer() {
+      return Promise.resolve(Uint8Array.of(1, 2, 3).buffer);
+    }
+  }
+  const { queue, messages, deliver, empty } = testQueue();
+  queue.send(new File());
+  await empty();
+  deliver();
+  assertEquals(messages, [Uint8Array.of(1, 2, 3)]);
+});

@@ -1,3 +1,5 @@
+import { Buffer } from "node:buffer";
+import { runInNewContext } from "node:vm";
 import {
   assert,
   assertEquals,
@@ -7,6 +9,7 @@ import {
 import { ProtocolError } from "../../../src/errors.ts";
 import { FrameKind } from "../../../src/protocol/frame.ts";
 import {
+  asBytes,
   decodeMessage,
   encodeMessage,
   payloadBytes,
@@ -260,4 +263,16 @@ Deno.test("decodeMessage() gives a value or throws a ProtocolError, whatever it 
       if (!(error instanceof ProtocolError)) throw error;
     }
   });
+});
+
+Deno.test("asBytes() takes bytes of any realm, of Node's Buffer too, and nothing else", () => {
+  const other = runInNewContext(
+    "[Uint8Array.of(1, 2).buffer, Uint8Array.of(1, 2), new DataView(Uint8Array.of(1, 2).buffer)]",
+  );
+  for (const bytes of [...other, Buffer.from([0, 1, 2]).subarray(1)]) {
+    assertEquals(asBytes(bytes), Uint8Array.of(1, 2));
+  }
+  for (const value of [null, undefined, "12", [1, 2], { length: 2 }]) {
+    assertEquals(asBytes(value), undefined);
+  }
 });
