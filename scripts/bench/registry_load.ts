@@ -30,6 +30,7 @@ export function newMembers(pairs: number): Member[] {
     waiting() {},
     found() {},
     lost() {},
+    knocked() {},
     dismiss() {},
   }));
 }

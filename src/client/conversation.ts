@@ -9,7 +9,12 @@
  */
 
 import { ConversationEndedError, SocketPeerError } from "../errors.ts";
-import { BUSY, ENDED_BY_SERVER, PEER_LEFT } from "../protocol/close_code.ts";
+import {
+  BUSY,
+  ENDED_BY_SERVER,
+  PEER_LEFT,
+  REPLACED,
+} from "../protocol/close_code.ts";
 import type {
   ControlData,
   ControlMessage,
@@ -251,6 +256,9 @@ export class Conversation {
         this.#server.closeRelay();
         if (this.#path.kind === null) this.#show("waiting");
         break;
+      case "peer.knock":
+        this.#path.whenDead(() => this.#server.send(message));
+        break;
       case "peer.found":
         this.#found(message.data);
         break;
@@ -361,6 +369,7 @@ export class Conversation {
 
   #serverLost({ closeCode, error, accepted, retryable }: LinkEnd): void {
     if (closeCode === PEER_LEFT) this.#end("remote");
+    else if (closeCode === REPLACED) this.#end("replaced");
     else if (closeCode === ENDED_BY_SERVER) this.#end("server");
     this.#refused = !retryable;
     this.#direct?.signalingLost();

@@ -13,7 +13,8 @@ import type { ConnectionState } from "./connection_state.ts";
  *
  * - `local`: `close()` or `destroy()` was called here, or the page was left.
  * - `remote`: the other peer did so.
- * - `replaced`: another peer has taken the other one's place.
+ * - `replaced`: another peer has taken the place of the other one, which did not
+ *   come back and was not heard on the data channel either; or this one's.
  * - `away`: no path was regained within `resumeTimeout`.
  * - `lost`: no path was left, and none is to be regained: `reconnect` is
  *   `false`, or the server refuses this peer.
@@ -88,7 +89,8 @@ export interface SocketPeerEvents<Received = Message> {
   close: [info: CloseInfo];
   /**
    * Two others hold this pair code; `connect_error` or `reconnect_error`
-   * follows. With `reconnect`, it is tried again.
+   * follows. With `reconnect`, it is tried again. Where one of the two is away,
+   * this is told only after 3 seconds, if that one is back or still heard.
    */
   busy: [error: SocketPeerError];
   /** Every error, after the event that is named for it. */

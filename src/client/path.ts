@@ -11,6 +11,7 @@
  * @module
  */
 
+import type { SocketPeerError } from "../errors.ts";
 import { probeNumber } from "../protocol/frame.ts";
 import { ACK_DELAY_MS } from "../protocol/limits.ts";
 import type { Cancel, Runtime } from "../runtime.ts";
@@ -44,7 +45,7 @@ export interface PathHandlers {
    */
   doubted(patienceMs: number): void;
   /** The other peer breaks the protocol: the conversation cannot go on. */
-  failed(error: unknown): void;
+  failed(error: SocketPeerError): void;
 }
 
 /** Carries one session over the best of the transports that live. */
@@ -116,6 +117,15 @@ export class Path {
   probe(since?: number): void {
     for (const carrier of this.#carriers) this.#ask(carrier, since);
     this.#watch();
+  }
+
+  /** Calls back unless the other peer is heard, on whatever there is. */
+  whenDead(callback: () => void): void {
+    this.probe();
+    afterAwake(this.#runtime, this.#current?.patienceMs ?? 0, () => {
+      const carrier = this.#current;
+      if (!carrier || carrier.asked || carrier.silent) callback();
+    });
   }
 
   /** Acknowledges at once what has arrived, on every transport that lives. */
@@ -230,7 +240,7 @@ export class Path {
     try {
       taking();
     } catch (error) {
-      if (!this.#closed) this.#handlers.failed(error);
+      if (!this.#closed) this.#handlers.failed(error as SocketPeerError);
       return;
     }
     if (this.#closed) return;

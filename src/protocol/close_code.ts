@@ -30,6 +30,8 @@ export const UNRESPONSIVE = 4009;
 export const RATE_LIMITED = 4010;
 /** The server does not let this client in: `authorize` has refused it. */
 export const UNAUTHORIZED = 4011;
+/** Another peer has the place of one of the two, which did not come back. */
+export const REPLACED = 4012;
 /** RFC 6455: the server, or the page, goes away. */
 export const GOING_AWAY = 1001;
 /** The server restarts (IANA's registry of close codes): dial another. */
@@ -63,6 +65,7 @@ const RULES: Readonly<Record<number, CloseRule>> = {
   [UNRESPONSIVE]: { code: "SERVER_CLOSED", retryable: true },
   [RATE_LIMITED]: { code: "SERVER_CLOSED", retryable: true },
   [UNAUTHORIZED]: { code: "SERVER_CLOSED", retryable: false },
+  [REPLACED]: { code: "SERVER_CLOSED", retryable: false },
 };
 
 /**

@@ -105,6 +105,11 @@ export type ControlMessage =
   | { readonly type: "data"; readonly data: unknown }
   /** Server: the other peer's socket broke; it may come back. */
   | { readonly type: "peer.lost" }
+  /**
+   * Server: somebody asks for the place of the other peer, which is away.
+   * Client: I do not hear that one either.
+   */
+  | { readonly type: "peer.knock" }
   /** Are you there? A server says in it when it will ask again. */
   | { readonly type: "ping"; readonly data?: Heartbeat }
   /** Server: a message of yours could not be handled. */
@@ -197,6 +202,7 @@ export const FROM_SERVER: ControlSchemas = {
   "ice.servers": object({ iceServers: list }),
   data: anything,
   "peer.lost": anything,
+  "peer.knock": anything,
   ping: object(heartbeat),
   pong: anything,
   error: object({ message: text(MAX_CONTROL_BYTES) }),
@@ -226,6 +232,7 @@ export const fromClient = (): ControlSchemas => {
     ping: anything,
     pong: anything,
     upgrade: anything,
+    "peer.knock": anything,
     data: anything,
     pair: (value) =>
       value !== undefined && !(value instanceof Object) || pair(value),

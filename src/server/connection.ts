@@ -18,6 +18,7 @@ import {
   PEER_LEFT,
   PEER_TIMEOUT,
   RATE_LIMITED,
+  REPLACED,
   SERVICE_RESTART,
   TAKEN_OVER,
   UNRESPONSIVE,
@@ -68,6 +69,7 @@ const BLAMELESS: ReadonlySet<number> = new Set([
   TAKEN_OVER,
   PEER_LEFT,
   ENDED_BY_SERVER,
+  REPLACED,
 ]);
 
 /** Whoever waits alone for so long is no guesser, where `peerTimeout` is 0. */
@@ -277,6 +279,11 @@ export class Connection implements Member, ServerSocketHandlers {
     if (!this.#legacy) this.#sendControl({ type: "peer.lost" });
   }
 
+  /** Somebody asks for the other peer's place. */
+  knocked(): void {
+    this.#sendControl({ type: "peer.knock" });
+  }
+
   /** Ends the connection, saying why. */
   dismiss(code: number, reason: string): void {
     if (this.#stage === "ended") return;
@@ -318,6 +325,9 @@ export class Connection implements Member, ServerSocketHandlers {
         break;
       case "ping":
         this.#sendControl({ type: "pong" });
+        break;
+      case "peer.knock":
+        this.#options.registry.letIn(this);
         break;
       case "upgrade":
         if (this.#partner && !this.#upgraded) {

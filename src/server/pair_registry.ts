@@ -9,6 +9,7 @@ import {
   ENDED_BY_SERVER,
   PEER_LEFT,
   PEER_TIMEOUT,
+  REPLACED,
   TAKEN_OVER,
 } from "../protocol/close_code.ts";
 import type { PairRequest, Ticket } from "../protocol/control.ts";
@@ -30,6 +31,8 @@ export interface Member {
   found(partner: Member, initiator: boolean): void;
   /** The other peer's socket broke, and its place is kept, if it has an id. */
   lost(): void;
+  /** Somebody asks for the place of the other peer, whose socket broke. */
+  knocked(): void;
   /** It has no place, or none any more. */
   dismiss(code: number, reason: string): void;
 }
@@ -50,12 +53,26 @@ interface Ending {
   readonly until: number;
 }
 
+/**
+ * How long one that has lost its socket has to come back before a newcomer gets
+ * its place, in milliseconds. Dialing again takes it much less, and the program
+ * that was started again in its stead should not wait much longer.
+ */
+const KNOCK_MS = 3000;
 /** Long enough for one that has lost its socket to be back. */
 const REMEMBER_MS = 120_000;
 /** What is remembered at most: a few megabytes. */
 const MAX_REMEMBERED = 10_000;
 
 const LEFT = "the other peer has left";
+
+/** A newcomer that waits for the place of one that may not come back. */
+interface Knock {
+  readonly member: Member;
+  readonly timer: Cancel;
+  /** Whether the peer that is here does not hear that one either. */
+  isLetIn: boolean;
+}
 
 interface Slot {
   readonly code: string;
@@ -66,6 +83,7 @@ interface Slot {
   /** How long it is kept while nobody is here, in milliseconds. */
   resumeTimeoutMs: number;
   timer: Cancel | null;
+  knock: Knock | null;
   /** As how many it is counted. */
   counted: number;
 }
@@ -86,7 +104,9 @@ export interface PairRegistryOptions {
  * A place belongs to whoever has its `id` and `key`, and is kept while a
  * conversation may still go on: as long as one of its peers is here, and for
  * the resume timeout after both are gone. Whoever else comes with the code
- * meanwhile is busy.
+ * meanwhile is busy, except where one of the two is away, does not come back
+ * soon, and is not heard by the other on their data channel either: then it is
+ * taken to be gone, as a page that has crashed is, and its place is given away.
  *
  * A peer of version 1 has no `id`. Its conversation ends with its socket or
  * its partner's, and it waits for the next one for as long as it is here.
@@ -152,9 +172,10 @@ export class PairRegistry {
       this.#count(slot);
       old?.dismiss(TAKEN_OVER, "a newer socket of this peer has its place");
     } else {
-      slot = this.#placeFor(member, slot);
+      const taken = slot;
+      slot = this.#placeFor(member, taken);
       if (!slot) {
-        dismissBusy(member);
+        this.#knock(taken!, member);
         return;
       }
       slot.seats.push({ id, key, member });
@@ -174,6 +195,7 @@ export class PairRegistry {
    */
   leave(member: Member, forGood: boolean): void {
     const slot = this.#slots.get(member.request.code);
+    if (slot?.knock?.member === member) endKnock(slot);
     const seat = slot?.seats.find((seat) => seat.member === member);
     if (!slot || !seat) return;
     seat.member = null;
@@ -184,8 +206,10 @@ export class PairRegistry {
       this.#count(slot);
       other.member.lost();
     } else if (forGood || !conversation || isLegacy(seat)) {
+      const newcomer = endKnock(slot);
       this.#remove(slot);
       if (other) this.#end(slot, other, PEER_LEFT, LEFT);
+      if (newcomer) this.join(newcomer);
     } else if (other?.member) {
       this.#count(slot);
       other.member.lost();
@@ -197,6 +221,13 @@ export class PairRegistry {
         () => this.#remove(slot),
       );
     }
+  }
+
+  /** The peer that is here does not hear the one that is away either. */
+  letIn(member: Member): void {
+    const slot = this.#slots.get(member.request.code);
+    const isHere = slot?.seats.some((seat) => seat.member === member);
+    if (slot?.knock && isHere) slot.knock.isLetIn = true;
   }
 
   /**
@@ -232,6 +263,36 @@ export class PairRegistry {
   /** Forgets everything, and stops all timers. */
   clear(): void {
     this.drain(() => {});
+  }
+
+  /** A newcomer without a place waits for one, or is busy. */
+  #knock(slot: Slot, member: Member): void {
+    const [first, second] = slot.seats;
+    const here = first.member && second?.member ? null : first.member ??
+      second?.member;
+    if (
+      slot.knock || !here || !second || isLegacy(first) || isLegacy(second) ||
+      member.request.id === undefined
+    ) {
+      dismissBusy(member);
+      return;
+    }
+    const timer = this.#options.after(KNOCK_MS, () => {
+      const { isLetIn } = slot.knock!;
+      endKnock(slot);
+      // A data channel may be alive, whose two ends are cut off from here.
+      if (!isLetIn) {
+        dismissBusy(member);
+        return;
+      }
+      this.#remove(slot);
+      for (const seat of slot.seats) {
+        this.#end(slot, seat, REPLACED, "another peer has taken a place");
+      }
+      this.join(member);
+    });
+    slot.knock = { member, timer, isLetIn: false };
+    here.knocked();
   }
 
   /** A conversation ended while its peer had no socket to say so. */
@@ -290,6 +351,7 @@ export class PairRegistry {
       expected: partner,
       resumeTimeoutMs: 0,
       timer: null,
+      knock: null,
       counted: 0,
     };
     this.#slots.set(code, created);
@@ -345,6 +407,7 @@ export class PairRegistry {
 
   #remove(slot: Slot): void {
     slot.timer?.();
+    dismissBusy(endKnock(slot));
     if (this.#slots.get(slot.code) !== slot) return;
     this.#slots.delete(slot.code);
     this.#counts[slot.counted]--;
@@ -357,6 +420,8 @@ export class PairRegistry {
     this.#counts[slot.counted]--;
     this.#counts[here]++;
     slot.counted = here;
+    // The one that was away is back, or nobody is here to be asked.
+    if (here !== 1) dismissBusy(endKnock(slot));
   }
 }
 
@@ -369,6 +434,14 @@ function isLegacy({ id }: Seat): boolean {
   return id === undefined;
 }
 
-function dismissBusy(member: Member): void {
-  member.dismiss(BUSY, "two other peers hold this pair code");
+function dismissBusy(member?: Member): void {
+  member?.dismiss(BUSY, "two other peers hold this pair code");
+}
+
+/** Stops waiting for an answer, and says who was waiting. */
+function endKnock(slot: Slot): Member | undefined {
+  const { knock } = slot;
+  slot.knock = null;
+  knock?.timer();
+  return knock?.member;
 }

@@ -34,6 +34,8 @@ import {
 } from "./world.ts";
 
 const RESUME_TIMEOUT_MS = 20_000;
+/** How long a server has a newcomer wait for one that is away. */
+const KNOCK_MS = 3000;
 /** How long it may take until two have found each other. */
 const RECOVERY_MS = 400_000;
 
@@ -67,6 +69,8 @@ interface Instance {
   crashed: boolean;
   /** Told so since everything works again. */
   busy: boolean;
+  /** When it was told that it is alone, which it still is. */
+  lostAt: number | null;
 }
 
 /** Runs a schedule. */
@@ -176,6 +180,7 @@ class Churn {
       closed: false,
       crashed: false,
       busy: false,
+      lostAt: null,
     };
     this.#instances[index] = instance;
     this.#byPeer.set(peer, instance);
@@ -219,10 +224,14 @@ class Churn {
   /** Who is whom, from what passes. */
   #see({ peer, direction, data }: Traffic): void {
     if (typeof data !== "string") return;
+    if (direction === "in" && /"peer.(lost|waiting)"/.test(data)) {
+      this.#byPeer.get(peer)!.lostAt ??= this.#simulation.clock.now();
+    }
     const pairs = direction === "out" && data.includes('"type":"pair"');
     const finds = direction === "in" && data.includes('"peer.found"');
     if (!pairs && !finds) return;
     const instance = this.#byPeer.get(peer)!;
+    if (finds) instance.lostAt = null;
     const { id } = JSON.parse(data).data;
     const conversation = instance.lingering ?? this.#currentOf(instance);
     if (pairs && !this.#byId.has(id)) {
@@ -401,8 +410,11 @@ class Churn {
     );
     if (reason === "replaced") {
       const other = partner && this.#byId.get(partner);
+      // Who has not come back for so long may be gone, as far as one can tell.
+      const awayMs = this.#simulation.clock.now() -
+        (instance.lostAt ?? Infinity);
       must(
-        !other || other.over,
+        !other || other.over || awayMs >= KNOCK_MS,
         () => `${label} ends (replaced), and ${other && other.label} is there`,
       );
     }

@@ -6,6 +6,7 @@
  */
 
 import type { Message, Sendable, SocketPeer } from "../../client.ts";
+import { readFrame, readUint48 } from "../../src/protocol/frame.ts";
 import type { Simulation, Traffic } from "../../testing.ts";
 import type { Fault, FaultOfOne, Kind } from "./schedule.ts";
 
@@ -156,22 +157,23 @@ export class WindowWatch {
       this.#acknowledge(flight, JSON.parse(data).data.hello.received);
       return;
     }
-    const view = new DataView(data);
-    if (direction === "in") this.#acknowledge(flight, readUint48(view, 0));
-    else if (data.byteLength > 12) this.#send(flight, view);
+    const packet = new Uint8Array(data);
+    if (direction === "in") this.#acknowledge(flight, readUint48(packet, 0));
+    else if (packet.length > 12) this.#send(flight, packet);
   }
 
-  #send(flight: InFlight, view: DataView): void {
-    const first = readUint48(view, 6);
+  #send(flight: InFlight, packet: Uint8Array): void {
+    const first = readUint48(packet, 6);
     if (flight.sent.has(first)) return;
     let last = first - 1;
-    for (let at = 12; at < view.byteLength; at += 3 + view.getUint16(at + 1)) {
+    for (let at = 12; at < packet.length; at = readFrame(packet, at).end) {
       last++;
     }
     // Sent again, before the peer has looked at what acknowledges it.
     if (last <= flight.acknowledged) return;
-    flight.sent.set(first, { last, bytes: view.byteLength });
-    flight.bytes += view.byteLength;
+    const bytes = packet.length;
+    flight.sent.set(first, { last, bytes });
+    flight.bytes += bytes;
     this.most = Math.max(this.most, flight.bytes);
   }
 
@@ -195,10 +197,6 @@ interface InFlight {
 interface Sent {
   readonly last: number;
   readonly bytes: number;
-}
-
-function readUint48(view: DataView, at: number): number {
-  return view.getUint16(at) * 2 ** 32 + view.getUint32(at + 2);
 }
 
 /** After both are closed: nothing is left of them. */

@@ -942,3 +942,48 @@ Deno.test("SocketPeer waits as long as the server asks before it dials again", a
   assertEquals(dials.map((time) => Math.round((time - later) / 100)), [0]);
   assertEquals(peer.connected, false);
 });
+
+// Programs that come back without a word.
+
+for (const webrtc of [false, true]) {
+  Deno.test(`SocketPeer that starts again after a crash has its partner within 5 s (${webrtc ? "with" : "without"} WebRTC)`, async () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const { world, a, ofB } = await joined({ webrtc }, { seed });
+      forget(ofB);
+      world.crash(a);
+      const again = world.peer({ webrtc });
+      const ofAgain = record(again);
+      await world.clock.pass(5 * SECOND);
+      assertEquals(ofAgain.events[0], "connect");
+      assertEquals(ofB.args.close[0], [
+        { reason: "replaced", unacknowledged: 0 },
+      ]);
+      assert(again.connected, `seed ${seed}`);
+    }
+  });
+}
+
+Deno.test("SocketPeer keeps its place while its partner hears it on the data channel, whoever knocks", async () => {
+  const world = new Simulation();
+  // It does not come back to the server.
+  const a = world.peer({ reconnect: false });
+  const b = world.peer();
+  const [ofA, ofB] = [record(a), record(b)];
+  await world.clock.pass(SECOND);
+  forget(ofA, ofB);
+  world.cutSockets(a);
+  const stranger = record(world.peer());
+  for (let second = 0; second < 30; second++) {
+    a.send(second);
+    await world.clock.pass(SECOND);
+  }
+  assertEquals(stranger.events[0], "busy");
+  assertEquals(stranger.events.includes("connect"), false);
+  assertEquals([a.path, b.path, ofA.events, ofB.events], [
+    "direct",
+    "direct",
+    [],
+    [],
+  ]);
+  assertEquals(ofB.messages.length, 30);
+});

@@ -18,6 +18,7 @@ Deno.test("close codes have the numbers of PROTOCOL.md", () => {
     UNRESPONSIVE: 4009,
     RATE_LIMITED: 4010,
     UNAUTHORIZED: 4011,
+    REPLACED: 4012,
     GOING_AWAY: 1001,
     POLICY: 1008,
     SERVICE_RESTART: 1012,
@@ -40,6 +41,7 @@ Deno.test("closeRule() says for each code what went wrong and whether to dial ag
     [4009, "SERVER_CLOSED", true],
     [4010, "SERVER_CLOSED", true],
     [4011, "SERVER_CLOSED", false],
+    [4012, "SERVER_CLOSED", false],
   ];
   for (const [closeCode, code, retryable] of rules) {
     assertEquals(closeRule(closeCode), { code, retryable }, `${closeCode}`);
@@ -48,7 +50,7 @@ Deno.test("closeRule() says for each code what went wrong and whether to dial ag
 
 Deno.test("closeRule() takes every other code for a broken connection", () => {
   for (
-    const code of [0, 1000, 1005, 1006, 1011, 1012, 1013, 3000, 4012, 4999]
+    const code of [0, 1000, 1005, 1006, 1011, 1012, 1013, 3000, 4013, 4999]
   ) {
     assertEquals(closeRule(code), { code: "SOCKET", retryable: true });
   }

@@ -437,9 +437,11 @@ Deno.test("Connection keeps its tables right, whoever of either version comes an
       );
       const { size, waiting, pairs } = server.registry;
       assert(size <= 1 && waiting + pairs <= size, `${waiting} ${pairs}`);
-      assertEquals(peers.length, waiting + 2 * pairs, "peers with a place");
+      // One more may knock.
+      const knocking = peers.length - (waiting + 2 * pairs);
+      assert(knocking === 0 || knocking === 1, `${knocking} without a place`);
       assert(
-        server.clock.pending <= peers.length + 1,
+        server.clock.pending <= peers.length + 1 + knocking,
         `${server.clock.pending} timers`,
       );
     }

@@ -9,6 +9,7 @@ import { fuzz } from "../../support/fuzz.ts";
 
 const RESUME_TIMEOUT_MS = 30_000;
 const PEER_TIMEOUT_MS = 60_000;
+const KNOCK_MS = 3000;
 const HOURS_MS = 10 * 3_600_000;
 
 /** One socket of a peer, which writes down what the registry tells it. */
@@ -75,6 +76,10 @@ class TestMember implements Member {
 
   lost(): void {
     this.#tell("lost");
+  }
+
+  knocked(): void {
+    this.#tell("knocked");
   }
 
   dismiss(code: number, _reason: string): void {
@@ -257,7 +262,10 @@ Deno.test("PairRegistry.join() keeps a pair's places for as long as one of them 
   a.told();
   for (let hour = 0; hour < 10; hour++) {
     pairs.clock.advance(HOURS_MS / 10);
-    assertEquals(join("c").told(), ["dismissed 4005"]);
+    const c = join("c");
+    assertEquals([a.told(), c.told()], [["knocked"], []]);
+    pairs.clock.advance(KNOCK_MS);
+    assertEquals(c.told(), ["dismissed 4005"]);
   }
   assertEquals(a.told(), []);
   assertEquals(join("b", { partner: "a" }).told(), ["found a to offer"]);
@@ -292,8 +300,10 @@ Deno.test("PairRegistry.join() lets both come back within resumeTimeout", () => 
   assertEquals(pairs.clock.pending, 0);
   // From now on one of them is here.
   pairs.clock.advance(HOURS_MS);
-  assertEquals(join("c").told(), ["dismissed 4005"]);
+  const c = join("c");
+  assertEquals([newB.told(), c.told()], [["knocked"], []]);
   const newA = join("a", { partner: "b" });
+  assertEquals(c.told(), ["dismissed 4005"]);
   // Who arrived first stays so.
   assertEquals(newA.told(), ["found b"]);
   assertEquals(newB.told(), ["found a to offer"]);
@@ -829,8 +839,60 @@ Deno.test("PairRegistry.join() lets only the holder of the key give up a place",
   const { a, b, join } = setUpPair();
   b.break();
   const stranger = join("c", { leaves: { id: "b", key: "another" } });
-  assertEquals(stranger.told(), ["dismissed 4005"]);
-  assertEquals(a.told(), ["lost"]);
+  assertEquals(stranger.told(), []);
+  assertEquals(a.told(), ["lost", "knocked"]);
+});
+
+Deno.test("PairRegistry.join() gives a newcomer the place of one that its partner does not hear either", () => {
+  const { a, b, join, ...pairs } = setUpPair();
+  b.break();
+  const c = join("c");
+  assertEquals(a.told(), ["lost", "knocked"]);
+  pairs.registry.letIn(a);
+  pairs.clock.advance(KNOCK_MS - 1);
+  assertEquals([a.told(), c.told()], [[], []]);
+  pairs.clock.advance(1);
+  assertEquals(a.told(), ["dismissed 4012"]);
+  assertEquals(c.told(), ["waiting"]);
+  // Who comes back late is told so too, and so is who comes back to it.
+  const late = [join("b", { partner: "a" }), join("a", { partner: "b" })];
+  for (const peer of late) assertEquals(peer.told(), ["dismissed 4012"]);
+  const next = join("d");
+  assertEquals(next.told(), ["found c to offer"]);
+  next.leave();
+  assertNothingLeft({ join, ...pairs });
+});
+
+Deno.test("PairRegistry.join() keeps the place of one that is back before its partner has given it up", () => {
+  const { a, b, join, ...pairs } = setUpPair();
+  b.break();
+  const c = join("c");
+  pairs.registry.letIn(a);
+  pairs.clock.advance(KNOCK_MS - 1);
+  const back = join("b", { partner: "a" });
+  assertEquals(c.told(), ["dismissed 4005"]);
+  assertEquals(back.told(), ["found a to offer"]);
+  back.leave();
+  assertNothingLeft({ join, ...pairs });
+});
+
+Deno.test("PairRegistry.join() lets one newcomer at a time knock", () => {
+  const { b, join } = setUpPair();
+  b.break();
+  const first = join("c");
+  assertEquals(join("d").told(), ["dismissed 4005"]);
+  first.leave();
+  assertEquals(join("e").told(), []);
+});
+
+Deno.test("PairRegistry.join() lets in who knocks at one that leaves", () => {
+  const { a, b, join, ...pairs } = setUpPair();
+  b.break();
+  const c = join("c");
+  a.leave();
+  assertEquals(c.told(), ["waiting"]);
+  c.leave();
+  assertNothingLeft({ join, ...pairs });
 });
 
 Deno.test("PairRegistry.join() keeps no place for ever for a partner that its peer never heard of", () => {
@@ -840,8 +902,10 @@ Deno.test("PairRegistry.join() keeps no place for ever for a partner that its pe
   b.break();
   const back = join("a");
   assertEquals(back.told(), ["waiting"]);
-  assertEquals(join("c").told(), ["dismissed 4005"]);
+  const early = join("c");
   clock.advance(RESUME_TIMEOUT_MS);
+  assertEquals(early.told(), ["dismissed 4005"]);
+  assertEquals(back.told(), ["knocked"]);
   const next = join("c");
   assertEquals(next.told(), ["found a to offer"]);
   assertEquals(back.told(), ["found c"]);
