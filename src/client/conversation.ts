@@ -61,6 +61,8 @@ export class Conversation {
   readonly #handlers: ConversationHandlers;
   /** What its place at the server is taken by. */
   readonly ticket: Ticket;
+  /** Bytes of the message that is being reported. */
+  messageBytes = 0;
   readonly #session: Session;
   readonly #queue: SendQueue;
   readonly #path: Path;
@@ -102,7 +104,10 @@ export class Conversation {
     this.ticket = { id: randomCode(runtime), key: randomCode(runtime) };
     this.#session = new Session({
       // At once, as its reader may call for a pause in the middle of a packet.
-      message: (message) => handlers.emit("data", message),
+      message: (message, bytes) => {
+        this.messageBytes = bytes;
+        handlers.emit("data", message);
+      },
       ended: (aborted) => this.#step(() => this.#remoteEnded(aborted)),
       acknowledged: (...packet) => this.#path.acknowledged(...packet),
     }, options.maxMessageBytes);

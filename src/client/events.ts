@@ -60,7 +60,11 @@ export interface SocketPeerEvents<Received = Message> {
    * and dials again where not.
    */
   connect_timeout: [error: SocketPeerError];
-  /** A message of the other peer: each once, in the order they were sent. */
+  /**
+   * A message of the other peer: each once, in the order they were sent. Without
+   * a listener, and without the stream of `readable`, none is taken: they wait,
+   * and the other peer is held up by its window.
+   */
   data: [message: Received];
   /** There is room in the send queue again, after `send()` returned false. */
   drain: [];

@@ -52,6 +52,12 @@ interface Segment {
   sentAt: number;
 }
 
+/** A packet that waits, from one of its frames on. */
+interface Held {
+  readonly packet: Uint8Array;
+  readonly offset: number;
+}
+
 /** The parts of a message whose last frame has not come yet. */
 interface Assembly {
   readonly kind: FrameKind;
@@ -68,8 +74,8 @@ export interface SessionHandlers {
    * had since `sentAt`.
    */
   acknowledged?(carrier: unknown, bytes: number, sentAt: number): void;
-  /** The next message of the other peer. */
-  message(message: Message): void;
+  /** The next message of the other peer, which has so many bytes. */
+  message(message: Message, bytes: number): void;
   /**
    * The other peer has ended the conversation; nothing follows. `aborted` is
    * true where it did not wait for what is still under way.
@@ -108,8 +114,8 @@ export class Session {
 
   // Receiving.
   #received = 0;
-  /** Packets before their turn, by the number that they wait for. */
-  readonly #held = new Map<number, Uint8Array>();
+  /** Packets before their turn, by the number of the frame that they wait for. */
+  readonly #held = new Map<number, Held>();
   #heldBytes = 0;
   #paused = false;
   #delivering = false;
@@ -326,8 +332,11 @@ export class Session {
     }
     // A probe, or an answer: whoever called this looks after it.
     if (packet.length === PACKET_HEADER_BYTES) return;
-    if (first > this.#received + 1 && !this.#deaf) this.#hold(packet);
-    else if (this.#deliver(packet)) this.#deliverHeld();
+    if (first > this.#received + 1 && !this.#deaf) {
+      this.#hold(first, packet, PACKET_HEADER_BYTES);
+    } else if (this.#deliver(first, packet, PACKET_HEADER_BYTES)) {
+      this.#deliverHeld();
+    }
     // A duplicate counts too: its sender has missed the acknowledgement. Not
     // before it was delivered, as a listener's doing may acknowledge half.
     this.#bytesToAck += packet.length;
@@ -431,52 +440,56 @@ export class Session {
     return packet;
   }
 
-  /** Keeps a packet that cannot be delivered yet. */
-  #hold(packet: Uint8Array): void {
-    const first = readUint48(packet, ACK_PACKET_BYTES);
-    // Some of it may have been delivered before a pause.
-    const next = Math.max(first, this.#received + 1);
+  /** Keeps a packet whose frame `next`, at `offset`, cannot be delivered yet. */
+  #hold(next: number, packet: Uint8Array, offset: number): void {
     if (this.#held.has(next)) return;
     // An honest sender has no more than its window in flight, and a frame
     // takes three bytes at least.
     this.#heldBytes += packet.length;
     if (
-      this.#heldBytes > WINDOW_BYTES || first - this.#received > WINDOW_BYTES
+      this.#heldBytes > WINDOW_BYTES || next - this.#received > WINDOW_BYTES
     ) {
       throw new ProtocolError(
-        `Cannot hold frame ${first} after frame ${this.#received}: over ` +
+        `Cannot hold frame ${next} after frame ${this.#received}: over ` +
           `${WINDOW_BYTES} bytes wait`,
       );
     }
-    this.#held.set(next, packet);
+    this.#held.set(next, { packet, offset });
   }
 
   #deliverHeld(): void {
     for (let next; (next = this.#held.get(this.#received + 1));) {
-      this.#held.delete(this.#received + 1);
-      this.#heldBytes -= next.length;
-      const whole = this.#deliver(next);
-      this.#bytesToAck += next.length;
+      const { packet, offset } = next;
+      const first = this.#received + 1;
+      this.#held.delete(first);
+      this.#heldBytes -= packet.length;
+      const whole = this.#deliver(first, packet, offset);
+      // What was delivered of it, so that each pause does not acknowledge all.
+      this.#bytesToAck += whole ? packet.length - offset : 1;
       if (!whole) break;
     }
   }
 
-  /** Reports what a packet adds, and whether to go on. */
-  #deliver(packet: Uint8Array): boolean {
+  /** Reports what a packet adds from `offset` on, and whether to go on. */
+  #deliver(sequence: number, packet: Uint8Array, offset: number): boolean {
     this.#delivering = true;
-    let sequence = readUint48(packet, ACK_PACKET_BYTES);
-    for (let offset = PACKET_HEADER_BYTES; offset < packet.length;) {
+    while (offset < packet.length) {
       const frame = readFrame(packet, offset);
+      const isEnd = frame.kind === FrameKind.END;
+      const duplicate = sequence <= this.#received;
+      if (!duplicate && !this.#remoteEnded && !this.#closed) {
+        if (this.#deaf) {
+          if (isEnd) this.#accept(frame);
+        } else if (this.#paused && !isEnd) {
+          this.#hold(sequence, packet, offset);
+          break;
+        } else {
+          this.#received++;
+          this.#accept(frame);
+        }
+      }
+      sequence++;
       offset = frame.end;
-      const duplicate = sequence++ <= this.#received;
-      if (duplicate || this.#remoteEnded || this.#closed) continue;
-      if (this.#deaf) {
-        if (frame.kind !== FrameKind.END) continue;
-      } else if (this.#paused) {
-        this.#hold(packet);
-        break;
-      } else this.#received++;
-      this.#accept(frame);
     }
     this.#delivering = false;
     return !this.#paused;
@@ -495,7 +508,7 @@ export class Session {
         throw new MessageTooLargeError(length, this.#maxMessageBytes);
       }
       if (!more) {
-        this.#handlers.message(decodeMessage(kind, payload));
+        this.#handlers.message(decodeMessage(kind, payload), length);
         return;
       }
       assembly = this.#assembly = {
@@ -522,6 +535,7 @@ export class Session {
     this.#assembly = undefined;
     this.#handlers.message(
       kind === FrameKind.BYTES ? bytes : decodeMessage(kind, bytes),
+      length,
     );
   }
 }

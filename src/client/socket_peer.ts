@@ -52,6 +52,8 @@ export class SocketPeer<Sent = Sendable, Received = Message>
   #readable?: ReadableStream<Received>;
   #writable?: WritableStream<unknown>;
   #unwatchPage?: Cancel;
+  /** Whether the reader of the stream is behind. */
+  #behind = false;
   #closed = false;
 
   /**
@@ -175,13 +177,18 @@ export class SocketPeer<Sent = Sendable, Received = Message>
   /**
    * The messages of this conversation as a stream, from now on. While its
    * reader is behind, no more is taken in, by `data` listeners neither, and
-   * the other peer's `send()` is held up: read it or cancel it. It closes when
-   * either side has closed, and breaks where the conversation ends otherwise.
+   * the other peer's `send()` is held up: read it, or cancel it and listen to
+   * `data`. It closes when either side has closed, and breaks where the
+   * conversation ends otherwise.
    */
   get readable(): ReadableStream<Received> {
     return this.#readable ??= readableOf(
       this,
-      (paused) => this.#conversation.pause(paused),
+      (behind) => {
+        this.#behind = behind;
+        this.#hear();
+      },
+      () => this.#conversation.messageBytes,
     );
   }
 
@@ -214,6 +221,20 @@ export class SocketPeer<Sent = Sendable, Received = Message>
     conversation.destroy();
   }
 
+  /** Adds, and removes, listeners of `data`: without one nothing is taken. */
+  protected override listening(event: keyof SocketPeerEvents): void {
+    if (event === "data") this.#hear();
+  }
+
+  /** Takes messages in, or holds them up. */
+  #hear(): void {
+    const hears = () => !this.#behind && this.hasListeners("data");
+    // In the middle of a packet, if need be. But a listener must not be called
+    // before it is known to have been added.
+    if (!hears()) this.#conversation.pause(true);
+    else this.#runtime.soon(() => this.#conversation.pause(!hears()));
+  }
+
   #newConversation(): Conversation {
     const conversation: Conversation = new Conversation(
       this.#options,
@@ -224,6 +245,7 @@ export class SocketPeer<Sent = Sendable, Received = Message>
       },
       this.#conversation?.ticket,
     );
+    conversation.pause(!this.hasListeners("data"));
     return conversation;
   }
 

@@ -12,8 +12,8 @@ import type { CloseInfo, SocketPeerEvents } from "./events.ts";
 
 /** What may wait for a reader, in bytes, before no more is taken in. */
 const HIGH_WATER_BYTES = 65_536;
-/** What a message counts for that is neither text nor bytes. */
-const VALUE_BYTES = 4096;
+/** What a message counts in memory beside its bytes, however empty it is. */
+const MESSAGE_COST_BYTES = 128;
 
 /** The part of a peer that a stream stands on. */
 export interface StreamingPeer<Received = Message>
@@ -34,10 +34,12 @@ export interface StreamingPeer<Received = Message>
  * The messages of a peer's present conversation, from now on.
  *
  * @param pause Called when the reader falls behind, and when it catches up.
+ * @param messageBytes How many bytes the message had that is being reported.
  */
 export function readableOf<Received>(
   peer: StreamingPeer<Received>,
   pause: (paused: boolean) => void,
+  messageBytes: () => number,
 ): ReadableStream<Received> {
   let stop: () => void;
   return new ReadableStream<Received>({
@@ -63,10 +65,7 @@ export function readableOf<Received>(
     cancel: () => stop(),
   }, {
     highWaterMark: HIGH_WATER_BYTES,
-    size: (message) =>
-      typeof message === "string" || message instanceof Uint8Array
-        ? message.length
-        : VALUE_BYTES,
+    size: () => messageBytes() + MESSAGE_COST_BYTES,
   });
 }
 

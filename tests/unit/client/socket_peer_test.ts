@@ -987,3 +987,48 @@ Deno.test("SocketPeer keeps its place while its partner hears it on the data cha
   ]);
   assertEquals(ofB.messages.length, 30);
 });
+
+// Messages that nobody waits for yet.
+
+Deno.test("SocketPeer holds messages until somebody listens, and once() in a loop misses none", async () => {
+  const world = new Simulation();
+  const [a, b] = [world.peer(RELAY), world.peer(RELAY)];
+  await world.clock.pass(SECOND);
+  for (let number = 0; number < 5; number++) a.send(number);
+  let flushed = false;
+  a.flush().then(() => flushed = true);
+  await world.clock.pass(5 * SECOND);
+  assertEquals([flushed, a.bufferedAmount > 0], [false, true]);
+  const got: unknown[] = [];
+  for (let number = 0; number < 5; number++) {
+    b.once("data", (message) => got.push(message));
+    await world.clock.pass(100);
+    assertEquals(got.length, number + 1);
+  }
+  assertEquals([got, flushed], [[0, 1, 2, 3, 4], true]);
+});
+
+Deno.test("SocketPeer calls no listener before it was added", async () => {
+  const world = new Simulation();
+  const [a, b] = [world.peer(RELAY), world.peer(RELAY)];
+  a.send("early");
+  await world.clock.pass(SECOND);
+  let added = false;
+  b.on("data", () => assert(added));
+  added = true;
+  await world.clock.pass(SECOND);
+  assertEquals(a.bufferedAmount, 0);
+});
+
+Deno.test("SocketPeer that nobody listens to learns of the end at once", async () => {
+  const world = new Simulation();
+  const [a, b] = [world.peer(RELAY), world.peer(RELAY)];
+  await world.clock.pass(SECOND);
+  const reasons: string[] = [];
+  for (const peer of [a, b]) {
+    peer.on("close", ({ reason }) => reasons.push(reason));
+  }
+  a.close();
+  await world.clock.pass(100);
+  assertEquals(reasons.sort(), ["local", "remote"]);
+});

@@ -15,6 +15,8 @@ async function joined(webrtc = false) {
   const [a, b] = [world.peer({ webrtc }), world.peer({ webrtc })];
   await world.clock.pass(SECOND);
   assert(a.connected && b.connected);
+  // Without a listener nothing is taken.
+  for (const peer of [a, b]) peer.on("data", () => {});
   return { world, a, b };
 }
 
@@ -272,4 +274,23 @@ Deno.test("SocketPeer.writable refuses what cannot be sent, and after close() ev
   const other = b.writable.getWriter();
   other.closed.catch(() => {});
   await assertRejects(() => other.write(1), PeerClosedError);
+});
+
+Deno.test("SocketPeer.readable holds up a writer of empty messages too", async () => {
+  for (const nothing of ["", new Uint8Array(), {}]) {
+    const world = new Simulation();
+    const [a, b] = [
+      world.peer({ webrtc: false }),
+      world.peer({ webrtc: false }),
+    ];
+    await world.clock.pass(SECOND);
+    const reader = b.readable.getReader();
+    for (let count = 0; count < 2000; count++) a.send(nothing);
+    await world.clock.pass(10 * SECOND);
+    // What is in the stream counts with what it costs to keep it.
+    assert(a.bufferedAmount > 0, "all were taken");
+    for (let got = 0; got < 2000; got++) await reader.read();
+    await world.clock.pass(SECOND);
+    assertEquals(a.bufferedAmount, 0);
+  }
 });
