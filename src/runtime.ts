@@ -111,7 +111,7 @@ export interface Runtime {
   openWebSocket(url: string): WebSocketLike;
   /** The platform's WebRTC, where it has one. */
   readonly webrtc?: WebRtc;
-  /** The page's address, where there is a page. */
+  /** The address of the page, or of the page that the worker belongs to. */
   readonly pageUrl?: string;
   /** Calls back when the page is left or hidden in the back-forward cache. */
   onPageHide(callback: () => void): Cancel;
@@ -135,6 +135,7 @@ interface Listened {
 /** A browser's globals; elsewhere there is no document. */
 interface PageGlobals extends Listened {
   readonly location?: { readonly href: string };
+  readonly origin?: string;
   readonly document?: Listened & { readonly hidden: boolean };
   readonly navigator?: { readonly connection?: Listened };
   readonly RTCPeerConnection?: WebRtc["RTCPeerConnection"];
@@ -149,7 +150,7 @@ export function after(delayMs: number, callback: () => void): Cancel {
 /** The real platform. Reads globals when called, never when imported. */
 export function systemRuntime(): Runtime {
   const globals = globalThis as unknown as PageGlobals;
-  const { RTCPeerConnection } = globals;
+  const { RTCPeerConnection, location, origin } = globals;
   const listen = (
     target: Listened | undefined,
     type: string,
@@ -168,7 +169,9 @@ export function systemRuntime(): Runtime {
     randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
     openWebSocket: (url) => new WebSocket(url) as unknown as WebSocketLike,
     webrtc: RTCPeerConnection && { RTCPeerConnection },
-    pageUrl: globals.location?.href,
+    // A worker made of a Blob, and a `srcdoc` frame, have no address to speak
+    // of, but the origin of their page.
+    pageUrl: /^http/.test(location?.href ?? "") ? location!.href : origin,
     onPageHide: (callback) => onPage("pagehide", callback),
     onPageShow: (callback) =>
       onPage("pageshow", (event) => event.persisted && callback()),

@@ -13,6 +13,7 @@ import {
   BUSY,
   ENDED_BY_SERVER,
   PEER_LEFT,
+  PEER_TIMEOUT,
   REPLACED,
 } from "../protocol/close_code.ts";
 import type {
@@ -68,6 +69,8 @@ export class Conversation {
   readonly #path: Path;
   readonly #server: ServerLink;
   #direct?: DirectLink;
+  /** The ticket of the same peer's conversation before. */
+  #before?: Ticket;
   #partner: string | undefined;
   /** Where the other peer speaks version 1. */
   #legacy?: LegacyRelay;
@@ -87,16 +90,11 @@ export class Conversation {
   readonly #news: (() => void)[] = [];
   #steps = 0;
 
-  /**
-   * Waits for {@linkcode Conversation.connect}; messages may be queued.
-   *
-   * @param before The ticket of the same peer's conversation before.
-   */
+  /** Waits for {@linkcode Conversation.connect}; messages may be queued. */
   constructor(
     options: ResolvedOptions,
     runtime: Runtime,
     handlers: ConversationHandlers,
-    before: Ticket | undefined,
   ) {
     this.#options = options;
     this.#runtime = runtime;
@@ -123,7 +121,7 @@ export class Conversation {
       progress: () => this.#step(() => this.#progress()),
       // What is beneath may be dead, or what a new channel needs.
       doubted: (patienceMs) => this.#server.probe(patienceMs),
-      failed: (error) => this.#step(() => this.#fail(error as SocketPeerError)),
+      failed: (error) => this.#step(() => this.#fail(error)),
     });
     this.#server = new ServerLink({
       ...options,
@@ -134,7 +132,7 @@ export class Conversation {
         ...this.ticket,
         partner: this.#partner,
         // It may have ended while it had no socket.
-        leaves: before,
+        leaves: this.#before,
         // Who does not dial again needs no place meanwhile.
         resumeTimeout: options.reconnect ? options.resumeTimeout : 0,
         hello: {
@@ -187,13 +185,18 @@ export class Conversation {
     this.#path.pause(paused);
   }
 
-  /** Begins to connect; later it is as good as a probe. */
-  connect(): void {
+  /**
+   * Begins to connect; later it is as good as a probe.
+   *
+   * @param before The ticket of the same peer's conversation before.
+   */
+  connect(before?: Ticket): void {
     this.#step(() => {
       if (!this.#enter("seeking")) {
         this.probe();
         return;
       }
+      this.#before = before;
       this.#show("connecting");
       this.#server.dial();
       const { webrtc, rtcConfig } = this.#options;
@@ -203,8 +206,9 @@ export class Conversation {
         runtime: this.#runtime,
         webrtc,
         config: () => ({
-          iceServers: this.#iceServers as RtcConfiguration["iceServers"],
           ...rtcConfig,
+          iceServers: rtcConfig?.iceServers ??
+            this.#iceServers as RtcConfiguration["iceServers"],
         }),
         // Both know both ids, so they agree.
         polite: () => this.ticket.id < this.#partner!,
@@ -258,7 +262,8 @@ export class Conversation {
   #control(message: ControlMessage): void {
     switch (message.type) {
       case "peer.waiting":
-        this.#server.closeRelay();
+      case "peer.lost":
+        this.#alone();
         if (this.#path.kind === null) this.#show("waiting");
         break;
       case "peer.knock":
@@ -266,10 +271,6 @@ export class Conversation {
         break;
       case "peer.found":
         this.#found(message.data);
-        break;
-      case "peer.lost":
-        this.#direct?.signalingLost();
-        this.#server.closeRelay();
         break;
       case "rtc.connect":
       case "rtc.signal":
@@ -344,6 +345,12 @@ export class Conversation {
     this.#progress();
   }
 
+  /** Nothing passes the server for now. */
+  #alone(): void {
+    this.#direct?.signalingLost();
+    this.#server.closeRelay();
+  }
+
   #pathChanged(to: PathKind, from: PathKind): void {
     if (to === null) {
       this.#pathLost();
@@ -377,13 +384,16 @@ export class Conversation {
     else if (closeCode === REPLACED) this.#end("replaced");
     else if (closeCode === ENDED_BY_SERVER) this.#end("server");
     this.#refused = !retryable;
-    this.#direct?.signalingLost();
-    this.#server.closeRelay();
+    this.#alone();
     if (this.#info) return;
     const { begun } = PHASES[this.#phase];
+    const again = retryable && this.#options.reconnect;
     if (closeCode === undefined && !begun) this.#reportTimeout();
-    else this.#reportAttempt(closeCode, error, accepted);
-    if (retryable && this.#options.reconnect) this.#dialLater();
+    // To wait for another peer is no error.
+    else if (closeCode !== PEER_TIMEOUT || !again) {
+      this.#reportAttempt(closeCode, error, accepted);
+    }
+    if (again) this.#dialLater();
     else if (!begun) this.#stop();
     else if (this.#path.kind === null) this.#end("lost");
   }
@@ -415,17 +425,17 @@ export class Conversation {
   #reportTimeout(): void {
     // Once, whatever becomes of later attempts.
     this.#timers.connect?.();
-    const { timeout } = this.#options;
+    const { timeout, reconnect } = this.#options;
+    const { accepted } = this.#server;
     const error = new SocketPeerError(
       "CONNECT_TIMEOUT",
       `Cannot begin a conversation within ${timeout} ms as ` +
-        (this.#server.accepted
-          ? "no other peer has come"
-          : "the server has given no place"),
+        (accepted ? "no other peer has come" : "the server has given no place"),
       { cause: this.#lastError },
     );
     this.#emit("connect_timeout", error);
-    this.#report("connect_error", error);
+    // It can still be found.
+    if (!accepted || !reconnect) this.#report("connect_error", error);
   }
 
   #remoteEnded(aborted: boolean): void {

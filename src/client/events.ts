@@ -55,9 +55,9 @@ export interface SocketPeerEvents<Received = Message> {
    */
   connect_error: [error: SocketPeerError];
   /**
-   * No conversation began within `timeout`; `connect_error` follows. With
-   * `reconnect`, the peer goes on waiting where the server has accepted it,
-   * and dials again where not.
+   * No conversation began within `timeout`. With `reconnect`, the peer goes on
+   * waiting where the server has accepted it, which is no error; else
+   * `connect_error` follows, and with `reconnect` it dials again.
    */
   connect_timeout: [error: SocketPeerError];
   /**

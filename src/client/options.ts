@@ -29,7 +29,8 @@ export interface SocketPeerOptions {
    * Where the server is. `http:` and `https:` are turned into `ws:` and
    * `wss:`; a bare origin gets the server's default path `/socketpeer/`.
    *
-   * @default {the page's origin in a browser, else "http://localhost"}
+   * @default {the page's origin in a browser, also in its workers and frames,
+   * else "http://localhost"}
    */
   url?: string;
   /**
@@ -79,7 +80,10 @@ export interface SocketPeerOptions {
   resumeTimeout?: number;
   /**
    * Whether to connect without being told, after the code that constructed
-   * the peer has attached its listeners.
+   * the peer has attached its listeners. Where there is neither a page nor a
+   * `url` or `socket` it never does: a page that is rendered on a server would
+   * have that for its other peer. Code that is rendered with a `url` must say
+   * `false`, or make its peer in an effect.
    *
    * @default {true}
    */
@@ -200,7 +204,7 @@ export function resolveOptions(
     socketFallback,
     // A socket that was given is used up when it breaks.
     reconnect: reconnect && (!socket || typeof socket === "function"),
-    autoconnect,
+    autoconnect: autoconnect && !!(socket || url || runtime.pageUrl),
     rtcConfig,
     webrtc,
   };

@@ -15,6 +15,7 @@ import {
   type PairRequest,
   parseControl,
 } from "../protocol/control.ts";
+import { asBytes } from "../protocol/message.ts";
 import type { Cancel, Runtime, WebSocketLike } from "../runtime.ts";
 import { afterAwake } from "./awake.ts";
 import { backoffDelay } from "./backoff.ts";
@@ -197,10 +198,12 @@ export class ServerLink {
       this.#deadline = runtime.after(waitMs, () => this.#dialTimedOut());
     }
     let socket: WebSocketLike;
+    let opened = false;
     try {
       socket = await openSocket();
-      // npm's ws throws where nobody listens.
-      socket.onerror = () => {};
+      // npm's ws throws where nobody listens. Where a dial fails on Node 20 and
+      // 22, nothing follows.
+      socket.onerror = () => opened || this.#onClose(socket);
     } catch (cause) {
       if (dial === this.#dial) this.#end(0, String(cause), false, { cause });
       return;
@@ -211,7 +214,10 @@ export class ServerLink {
     }
     this.#dialed = socket;
     socket.binaryType = "arraybuffer";
-    socket.onopen = () => this.#pair();
+    socket.onopen = () => {
+      opened = true;
+      this.#pair();
+    };
     socket.onmessage = ({ data }: { data: unknown }) =>
       this.#onMessage(socket, data);
     socket.onclose = (event: { code: number; reason: string }) =>
@@ -250,9 +256,8 @@ export class ServerLink {
       this.#heardAt = now;
       this.#answer?.();
       this.#answer = undefined;
-      if (data instanceof ArrayBuffer) {
-        this.#relay?.receive(new Uint8Array(data));
-      }
+      const packet = asBytes(data);
+      if (packet) this.#relay?.receive(packet);
     }
     if (typeof data !== "string") return;
     let message: ControlMessage;
@@ -323,7 +328,7 @@ export class ServerLink {
     this.#drop();
     const error = new SocketPeerError(
       code,
-      `Cannot reach the server as ${why} (close code ${closeCode ?? "none"})`,
+      `Cannot reach the server as ${why} (close code ${closeCode || "none"})`,
       options,
     );
     this.#options.ended({ closeCode, error, accepted, retryable });
@@ -376,5 +381,6 @@ export class ServerLink {
 function letGo(socket?: WebSocketLike, code?: number): void {
   if (!socket) return;
   socket.onopen = socket.onmessage = socket.onclose = null;
+  socket.onerror = () => {};
   if (socket.readyState < 2) socket.close(code);
 }

@@ -6,6 +6,7 @@
 
 import { PeerClosedError } from "../errors.ts";
 import type { Message } from "../protocol/message.ts";
+import type { Ticket } from "../protocol/control.ts";
 import { type Cancel, type Runtime, systemRuntime } from "../runtime.ts";
 import { Conversation } from "./conversation.ts";
 import { Emitter } from "./emitter.ts";
@@ -50,8 +51,12 @@ export class SocketPeer<Sent = Sendable, Received = Message>
   /** A closed conversation that lingers until its messages are delivered. */
   #lingering?: Conversation;
   #readable?: ReadableStream<Received>;
+  /** The ticket of the conversation before. */
+  #before?: Ticket;
   #writable?: WritableStream<unknown>;
   #unwatchPage?: Cancel;
+  /** Whether the page that is left is just being told of it. */
+  #leaving = false;
   /** Whether the reader of the stream is behind. */
   #behind = false;
   #closed = false;
@@ -108,6 +113,8 @@ export class SocketPeer<Sent = Sendable, Received = Message>
    * that comes back online, or a page that is seen again, has it do so too.
    */
   connect(): void {
+    // It would be gone again at once. When the page is back it connects.
+    if (this.#leaving) return;
     if (this.#closed) {
       this.#closed = false;
       this.#conversation = this.#newConversation();
@@ -119,7 +126,7 @@ export class SocketPeer<Sent = Sendable, Received = Message>
     ];
     this.#unwatchPage = () => unwatch.forEach((cancel) => cancel());
     // While the last one lingers the server would take this for a third peer.
-    if (!this.#lingering) this.#conversation.connect();
+    if (!this.#lingering) this.#conversation.connect(this.#before);
   }
 
   /**
@@ -243,13 +250,13 @@ export class SocketPeer<Sent = Sendable, Received = Message>
         emit: (event, ...args) => this.#dispatch(event, ...args),
         ended: (info) => this.#conversationEnded(conversation, info),
       },
-      this.#conversation?.ticket,
     );
     conversation.pause(!this.hasListeners("data"));
     return conversation;
   }
 
   #conversationEnded(conversation: Conversation, info: CloseInfo): void {
+    this.#before = conversation.ticket;
     if (conversation === this.#lingering) this.#lingering = undefined;
     if (conversation === this.#conversation && !this.#closed) {
       const { reason } = info;
@@ -286,9 +293,10 @@ export class SocketPeer<Sent = Sendable, Received = Message>
   /** A page that is left tells the other peer, rather than going silent. */
   #pageHidden(): void {
     if (this.#closed) return;
+    this.#leaving = true;
     this.destroy();
+    this.#leaving = false;
     // Kept in the back-forward cache, it may be shown again.
-    this.#unwatchPage?.();
     this.#unwatchPage = this.#runtime.onPageShow(() => this.connect());
   }
 }

@@ -48,3 +48,18 @@ Deno.test("Runtime.onWake() of the platform is silent where nobody can listen", 
   using _remove = replaced(globalThis, "removeEventListener", undefined);
   systemRuntime().onWake(() => {})();
 });
+
+Deno.test("Runtime.pageUrl of the platform is the page's origin where its own address says nothing", () => {
+  const addressed = (location: unknown, origin: unknown) => {
+    using _location = replaced(globalThis, "location", location);
+    using _origin = replaced(globalThis, "origin", origin);
+    return systemRuntime().pageUrl;
+  };
+  const origin = "http://localhost:3000";
+  const page = `${origin}/page?query`;
+  assertEquals(addressed({ href: page }, origin), page);
+  // A worker made of a Blob, and a `srcdoc` frame.
+  assertEquals(addressed({ href: `blob:${origin}/1234` }, origin), origin);
+  assertEquals(addressed({ href: "about:srcdoc" }, origin), origin);
+  assertEquals(addressed(undefined, undefined), undefined);
+});

@@ -11,7 +11,9 @@ const resolve = (options: SocketPeerOptions) =>
   resolveOptions(options, systemRuntime());
 
 Deno.test("resolveOptions() has the defaults that README names", () => {
-  const { pairCode, openSocket, webrtc, ...rest } = resolve({});
+  const { pairCode, openSocket, webrtc, ...rest } = resolve({
+    url: "http://localhost",
+  });
   assertMatch(pairCode, /^[0-9a-z]{4}(-[0-9a-z]{4}){3}$/);
   assertEquals(typeof openSocket, "function");
   assertEquals(webrtc, undefined);
