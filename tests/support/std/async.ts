@@ -34,12 +34,16 @@ export async function deadline<T>(
   ms: number,
   options: AbortOptions = {},
 ): Promise<T> {
+  options.signal?.throwIfAborted();
   const settled = new AbortController();
   const signals = [settled.signal];
   if (options.signal) signals.push(options.signal);
-  const timeout = delay(ms, { signal: AbortSignal.any(signals) }).then(() => {
-    throw new DOMException("Signal timed out.", "TimeoutError");
-  });
+  // No timer runs for longer than a signed 32-bit number of milliseconds.
+  const longest = Math.min(ms, 2 ** 31 - 1);
+  const timeout = delay(longest, { signal: AbortSignal.any(signals) })
+    .then(() => {
+      throw new DOMException("Signal timed out.", "TimeoutError");
+    });
   try {
     return await Promise.race([promise, timeout]);
   } finally {

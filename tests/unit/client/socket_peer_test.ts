@@ -915,7 +915,7 @@ Deno.test("SocketPeer tells the server that it is upgraded", async () => {
   };
   const [a, b] = [world.peer(), world.peer()];
   await world.clock.pass(SECOND);
-  assertEquals(new Set(reports), new Set([a, b]));
+  assert(reports.includes(a) && reports.includes(b));
   assertEquals(reports.length, 2);
 });
 
