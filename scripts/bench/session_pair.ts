@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Session } from "../../src/client/session.ts";
+import { Session } from "../../src/protocol/session.ts";
 import type { EncodedMessage } from "../../src/protocol/message.ts";
 
 /** Messages go from one to the other. */

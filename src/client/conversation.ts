@@ -32,12 +32,11 @@ import {
 } from "./connection_state.ts";
 import { DirectLink } from "./direct_link.ts";
 import type { CloseInfo, CloseReason, SocketPeerEvents } from "./events.ts";
-import { LEGACY_HELLO, LegacyRelay } from "./legacy_relay.ts";
 import { randomCode, type ResolvedOptions } from "./options.ts";
 import { Path, type PathKind } from "./path.ts";
 import { SendQueue } from "./send_queue.ts";
 import { type LinkEnd, ServerLink } from "./server_link.ts";
-import { Session } from "./session.ts";
+import { Session } from "../protocol/session.ts";
 
 /** How long `close()` waits for what was sent to be acknowledged. */
 const LINGER_MS = 5000;
@@ -71,9 +70,8 @@ export class Conversation {
   #direct?: DirectLink;
   /** The ticket of the same peer's conversation before. */
   #before?: Ticket;
+  /** Who the other peer is; empty where it speaks version 1. */
   #partner: string | undefined;
-  /** Where the other peer speaks version 1. */
-  #legacy?: LegacyRelay;
   #iceServers: readonly object[] | undefined;
   /** Who waits for something to have become true, and looks again. */
   readonly #waiters: (() => void)[] = [];
@@ -130,7 +128,7 @@ export class Conversation {
         code: options.pairCode,
         version: PROTOCOL_VERSION,
         ...this.ticket,
-        partner: this.#partner,
+        partner: this.#partner || undefined,
         // It may have ended while it had no socket.
         leaves: this.#before,
         // Who does not dial again needs no place meanwhile.
@@ -279,9 +277,6 @@ export class Conversation {
       case "ice.servers":
         this.#iceServers = message.data.iceServers;
         break;
-      case "data":
-        this.#legacy?.receive(message.data);
-        break;
       case "error":
         this.#emit(
           "error",
@@ -295,9 +290,7 @@ export class Conversation {
   }
 
   #found(
-    { initiator, id = "", hello = LEGACY_HELLO, iceServers }: ControlData<
-      "peer.found"
-    >,
+    { initiator, id = "", hello, iceServers }: ControlData<"peer.found">,
   ): void {
     // One of version 1 has no name, so it may be another each time.
     if (this.#partner !== undefined && (!id || this.#partner !== id)) {
@@ -333,13 +326,7 @@ export class Conversation {
     }
     this.#enter("met");
     if (relayed) {
-      if (!id) {
-        this.#legacy = new LegacyRelay({
-          send: (message) => this.#server.send(message),
-          failed: (error) => this.#step(() => this.#fail(error)),
-        });
-      }
-      this.#path.add(this.#server.openRelay(this.#legacy));
+      this.#path.add(this.#server.openRelay());
     }
     this.#direct?.signalingReady(initiator);
     this.#progress();
@@ -369,7 +356,7 @@ export class Conversation {
   #pathLost(): void {
     const { accepted } = this.#server;
     // In version 1 nobody knows who it is that comes back.
-    if (this.#legacy) this.#end("away");
+    if (!this.#partner) this.#end("away");
     // What was to be said last can't be said any more.
     else if (this.#info) this.#enter("over");
     else if (this.#enter("apart")) {
@@ -384,6 +371,8 @@ export class Conversation {
     else if (closeCode === REPLACED) this.#end("replaced");
     else if (closeCode === ENDED_BY_SERVER) this.#end("server");
     this.#refused = !retryable;
+    // It is about to end, and nothing else says why.
+    if (!retryable && this.#path.kind === "relay") this.#emit("error", error);
     this.#alone();
     if (this.#info) return;
     const { begun } = PHASES[this.#phase];

@@ -17,7 +17,7 @@ import { ACK_DELAY_MS } from "../protocol/limits.ts";
 import type { Cancel, Runtime } from "../runtime.ts";
 import { afterAwake } from "./awake.ts";
 import { Carrier, LEAST_PACKET_BYTES } from "./carrier.ts";
-import type { Session } from "./session.ts";
+import type { Session } from "../protocol/session.ts";
 import type { Transport } from "./transports/transport.ts";
 
 /** Which way packets leave; null for none. */

@@ -16,7 +16,7 @@ import {
   isBlob,
   payloadBytes,
 } from "../protocol/message.ts";
-import type { Session } from "./session.ts";
+import type { Session } from "../protocol/session.ts";
 
 /** The limits of a {@linkcode SendQueue}, in bytes. */
 export interface SendQueueLimits {

@@ -51,9 +51,6 @@ export interface ServerLinkOptions extends
   ended(end: LinkEnd): void;
 }
 
-/** What hands on the packets that come on the socket. */
-type Relay = Transport & { receive(packet: Uint8Array): void };
-
 /** A socket that was silent for so many intervals is given up. */
 const MISSED_INTERVALS = 2;
 /** After so many one asks. */
@@ -85,7 +82,7 @@ export class ServerLink {
   #dialMs?: number;
   /** How long the server has asked to wait, in milliseconds. */
   #retryMs: string | undefined;
-  #relay?: Relay;
+  #relay?: WebSocketRelay;
   #deadline?: Cancel;
   #heartbeat?: Cancel;
   #answer?: Cancel;
@@ -169,10 +166,9 @@ export class ServerLink {
     }
   }
 
-  /** The relay over the present socket, or one that stands in for it. */
-  openRelay(relay?: Relay): Transport {
-    return this.#relay = relay ??
-      new WebSocketRelay(this.#socket!, this.#answerMs);
+  /** The relay over the present socket. */
+  openRelay(): Transport {
+    return this.#relay = new WebSocketRelay(this.#socket!, this.#answerMs);
   }
 
   /** The other peer is not behind the socket any more. */

@@ -87,9 +87,9 @@ export type ControlMessage =
     readonly type: "peer.found";
     readonly data: Heartbeat & {
       readonly initiator: boolean;
-      /** Missing, like `hello`, where the other peer speaks version 1. */
+      /** Missing where the other peer speaks version 1, which has none. */
       readonly id?: string;
-      readonly hello?: Hello;
+      readonly hello: Hello;
       /** STUN and TURN servers to use from now on, for WebRTC to read. */
       readonly iceServers?: readonly object[];
     };
@@ -101,7 +101,7 @@ export type ControlMessage =
   }
   /** Client: my messages leave on the data channel from now on. */
   | { readonly type: "upgrade" }
-  /** Peer to peer, where one of the two speaks version 1: a message. */
+  /** In version 1, peer to peer: a message. */
   | { readonly type: "data"; readonly data: unknown }
   /** Server: the other peer's socket broke; it may come back. */
   | { readonly type: "peer.lost" }
@@ -196,11 +196,10 @@ export const FROM_SERVER: ControlSchemas = {
     ...heartbeat,
     initiator: flag,
     id: optional(text(MAX_ID_LENGTH)),
-    hello: optional(hello),
+    hello,
     iceServers: optional(list),
   }),
   "ice.servers": object({ iceServers: list }),
-  data: anything,
   "peer.lost": anything,
   "peer.knock": anything,
   ping: object(heartbeat),
@@ -233,7 +232,6 @@ export const fromClient = (): ControlSchemas => {
     pong: anything,
     upgrade: anything,
     "peer.knock": anything,
-    data: anything,
     pair: (value) =>
       value !== undefined && !(value instanceof Object) || pair(value),
   };

@@ -5,7 +5,16 @@
  * @module
  */
 
-import { anything, type ControlSchemas } from "./control.ts";
+import { anything, type ControlSchemas, type Hello } from "./control.ts";
+import { MAX_CONTROL_BYTES } from "./limits.ts";
+
+/** What a partner of version 2 is told of one of version 1. */
+export const LEGACY_HELLO: Hello = {
+  received: 0,
+  webrtc: false,
+  relay: true,
+  maxMessageBytes: MAX_CONTROL_BYTES,
+};
 
 /** The messages that a server gets of a client of version 1. */
 export const fromLegacyClient = (): ControlSchemas => ({

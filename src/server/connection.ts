@@ -35,10 +35,12 @@ import {
 import {
   fromLegacyClient,
   LEGACY_BUSY,
+  LEGACY_HELLO,
   legacyFound,
   legacyWarning,
 } from "../protocol/legacy.ts";
 import { MAX_HELLO_LENGTH } from "../protocol/limits.ts";
+import { asBytes } from "../protocol/message.ts";
 import { canonicalCode } from "../protocol/pair_code.ts";
 import type { Cancel } from "../runtime.ts";
 import type { Addresses } from "./addresses.ts";
@@ -51,6 +53,7 @@ import type {
   ServerSocket,
   ServerSocketHandlers,
 } from "./server_socket.ts";
+import { StandIn } from "./stand_in.ts";
 import { TokenBucket } from "./token_bucket.ts";
 
 /** RFC 6455: a message is larger than it may be. */
@@ -144,6 +147,8 @@ export class Connection implements Member, ServerSocketHandlers {
   #partner: Connection | null = null;
   /** The partner, where both have packets: version 1 has none. */
   #receiver: Connection | null = null;
+  /** What has packets in place of this one, beside a partner of version 2. */
+  #standIn: StandIn | null = null;
   #iceServers: readonly object[] = [];
   /** Since when it has looked for a partner; `null` while it has one. */
   #aloneSince: number | null = null;
@@ -203,8 +208,9 @@ export class Connection implements Member, ServerSocketHandlers {
       }
     }
     // A user's message, like a packet: how many there are is the user's affair.
-    if (message?.type === "data" && this.#hasData) {
-      if (this.#partner) this.#partner.#relay(text, text.length);
+    if (message?.type === "data") {
+      if (this.#standIn) this.#speak(message.data);
+      else if (this.#partner) this.#partner.#relay(text, text.length);
     } else if (this.#takeControl()) {
       if (message) this.#handle(message, text);
       else this.#complain(tooLong ? "size" : "malformed", wrong);
@@ -222,6 +228,13 @@ export class Connection implements Member, ServerSocketHandlers {
       this.#refuse("size", MALFORMED, text);
     } else if (this.#receiver) {
       this.#receiver.#relay(bytes, byteLength);
+    } else if (this.#partner && this.#partner.#standIn) {
+      try {
+        this.#partner.#standIn.receive(asBytes(bytes)!);
+      } catch (error) {
+        const { message } = error as SocketPeerError;
+        this.#refuse("malformed", MALFORMED, message);
+      }
     }
   }
 
@@ -257,16 +270,20 @@ export class Connection implements Member, ServerSocketHandlers {
     // Of the two calls the second, when both have been told.
     if (initiator) this.#paired(partner);
     if (this.#legacy) {
+      if (mixed) {
+        this.#standIn = new StandIn({
+          packet: (packet) => partner.#relay(packet, packet.length),
+          message: (text) => this.#relay(text, text.length),
+        });
+      }
       this.#send(legacyFound(initiator && !mixed));
-    } else if (mixed) {
-      const data = { ...this.#heartbeat, initiator: false };
-      this.#sendControl({ type: "peer.found", data });
     } else {
-      const { id, hello } = partner.request;
-      const iceServers = this.#iceServers.length > 0
+      const { interval } = this.#heartbeat;
+      const { id, hello = LEGACY_HELLO } = partner.request;
+      const iceServers = this.#iceServers.length > 0 && !mixed
         ? this.#iceServers
         : undefined;
-      const { interval } = this.#heartbeat;
+      initiator &&= !mixed;
       const data = { interval, initiator, id, hello, iceServers };
       this.#sendControl({ type: "peer.found", data });
     }
@@ -274,7 +291,7 @@ export class Connection implements Member, ServerSocketHandlers {
 
   /** The other peer's socket broke. */
   lost(): void {
-    this.#partner = this.#receiver = null;
+    this.#forgetPartner();
     this.#aloneSince = this.#options.now();
     if (!this.#legacy) this.#sendControl({ type: "peer.lost" });
   }
@@ -298,9 +315,18 @@ export class Connection implements Member, ServerSocketHandlers {
     socket.close(code, closeReason(reason));
   }
 
-  /** Whether messages of the user come as control messages. */
-  get #hasData(): boolean {
-    return this.#legacy || this.#partner !== null && this.#partner.#legacy;
+  #forgetPartner(): void {
+    this.#partner = this.#receiver = this.#standIn = null;
+  }
+
+  /** Has a message of version 1 said to a partner of version 2. */
+  #speak(data: unknown): void {
+    const partner = this.#partner;
+    this.#standIn!.send(data ?? null);
+    const { maxBufferedBytes } = this.#options.settings;
+    if (this.#standIn && this.#standIn.bufferedBytes > maxBufferedBytes) {
+      partner!.#refuseUnread();
+    }
   }
 
   #handle(message: ControlMessage, text: string): void {
@@ -308,12 +334,6 @@ export class Connection implements Member, ServerSocketHandlers {
       case "pair":
         if (this.#stage === "new") this.#pair(message.data);
         else this.#complain("malformed", "Cannot pair twice on one socket");
-        break;
-      case "data":
-        this.#complain(
-          "malformed",
-          `Cannot take "data" as no partner of version 1 is here`,
-        );
         break;
       case "rtc.connect":
       case "rtc.signal":
@@ -518,8 +538,12 @@ export class Connection implements Member, ServerSocketHandlers {
     // On Deno a socket that does not read can't be closed, and what waits for
     // it stays: it must not be given more.
     if (this.#socket.bufferedAmount > this.#options.settings.maxBufferedBytes) {
-      this.#refuse("unread", UNRESPONSIVE, "it does not read what it is sent");
+      this.#refuseUnread();
     }
+  }
+
+  #refuseUnread(): void {
+    this.#refuse("unread", UNRESPONSIVE, "it does not read what it is sent");
   }
 
   /** No partner was found: by who guesses at codes, or who waited in vain. */
@@ -539,7 +563,7 @@ export class Connection implements Member, ServerSocketHandlers {
     this.#stage = "ended";
     // Its socket may never be reported closed: nothing may hang on it.
     this.#socket = GONE;
-    this.#partner = this.#receiver = null;
+    this.#forgetPartner();
     this.#deadline();
     this.#renewal?.();
     if (this.#request) this.#options.registry.leave(this, forGood);

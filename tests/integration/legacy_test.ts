@@ -1,6 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
+import { SocketPeer, type SocketPeerEvents } from "../../client.ts";
 import { LegacyClient } from "../support/legacy_client.ts";
 import { pairData, RawClient } from "../support/raw_client.ts";
+import { record } from "../support/recorder.ts";
 import { startServer, type TestServer } from "../support/start_server.ts";
 
 function peersUrl({ url }: TestServer): string {
@@ -19,7 +21,11 @@ async function joinLegacyPair(url: string) {
 }
 
 /** What one of version 2 is told of a partner of version 1. */
-const FOUND = { interval: 15_000, initiator: false };
+const FOUND = {
+  interval: 15_000,
+  initiator: false,
+  hello: { received: 0, webrtc: false, relay: true, maxMessageBytes: 65_536 },
+};
 
 Deno.test("SocketPeerServer pairs two clients of version 1 and relays their messages", async () => {
   await using server = startServer();
@@ -142,20 +148,12 @@ Deno.test("SocketPeerServer pairs version 1 with version 2, whoever comes first"
     assertEquals(await old.next("peer.found"), { initiator: false });
     assertEquals(await young.control("peer.found"), FOUND);
 
-    old.send("data", { from: "old" });
-    assertEquals(await young.control("data"), { from: "old" });
-    young.send("data", ["from", "young"]);
-    assertEquals(await old.next("data"), ["from", "young"]);
-
     // What the other does not understand does not reach it.
-    young.sendRaw(new Uint8Array(12));
     young.send("rtc.connect", { generation: 1 });
     old.send("rtc.connect");
     old.send("rtc.signal", { type: "offer", sdp: "v=0" });
     await old.heard();
     await young.heard();
-    young.send("data", "last");
-    assertEquals(await old.next("data"), "last");
     assert(young.quiet && old.quiet);
   }
 });
@@ -186,9 +184,88 @@ Deno.test("SocketPeerServer has version 1 wait again when its partner of version
     back.send("pair", pairData("yolo", `young ${code}`));
     assertEquals(await back.control("peer.found"), FOUND);
     assertEquals(await old.next("peer.found"), { initiator: false });
-    back.send("data", code);
-    assertEquals(await old.next("data"), code);
     await back.close();
     await old.heard();
   }
+});
+
+/** A peer of version 2 whose partner is of version 1. */
+async function joinMixedPair(server: TestServer) {
+  const old = await LegacyClient.pair(peersUrl(server), "yolo");
+  await old.heard();
+  const peer = new SocketPeer({ pairCode: "yolo", url: server.url });
+  const recording = record(peer);
+  await next(peer, "connect");
+  await old.next("peer.found");
+  return { old, peer, recording };
+}
+
+/** Resolves when an event comes. */
+function next(peer: SocketPeer, event: keyof SocketPeerEvents): Promise<void> {
+  return new Promise((resolve) => peer.once(event, () => resolve()));
+}
+
+Deno.test("SocketPeer and a client of version 1 say all that both can, in order", async () => {
+  await using server = startServer();
+  const { old, peer, recording } = await joinMixedPair(server);
+  await using _old = old;
+  assertEquals(peer.path, "relay");
+  const sent = ["hello", "", "🦄", 7, null, { x: [1, { y: true }] }];
+  const last = "x".repeat(60_000);
+  for (const message of [...sent, last]) {
+    peer.send(message);
+    old.send("data", message);
+  }
+  await peer.flush();
+  for (const message of [...sent, last]) {
+    assertEquals(await old.next("data"), message);
+  }
+  while (recording.messages.length <= sent.length) await next(peer, "data");
+  assertEquals(recording.messages, [...sent, last]);
+
+  const closed = next(peer, "close");
+  peer.send("last");
+  peer.close();
+  assertEquals(await old.next("data"), "last");
+  await closed;
+  assertEquals(recording.codes, []);
+});
+
+Deno.test("SocketPeer ends the conversation where a client of version 1 cannot be told a message", async () => {
+  await using server = startServer();
+  const { old, peer, recording } = await joinMixedPair(server);
+  await using _old = old;
+  const closed = next(peer, "close");
+  peer.send("said");
+  peer.send(new Uint8Array(10));
+  await closed;
+  assertEquals(await old.next("data"), "said");
+  assertEquals(recording.codes, ["PROTOCOL"]);
+  const [[error]] = recording.args.error as [[Error]];
+  assert(error.message.includes("to a peer of version 1"), error.message);
+  assertEquals(recording.args.close, [[{ reason: "away", unacknowledged: 2 }]]);
+  const left = next(peer, "close");
+  peer.destroy();
+  await left;
+});
+
+Deno.test("SocketPeer is told when its partner of version 1 goes, and finds the next", async () => {
+  await using server = startServer();
+  const { old, peer, recording } = await joinMixedPair(server);
+  const closed = next(peer, "close");
+  await old.close();
+  await closed;
+  assertEquals(recording.args.close, [[{
+    reason: "remote",
+    unacknowledged: 0,
+  }]]);
+  const connected = next(peer, "connect");
+  await using another = await LegacyClient.pair(peersUrl(server), "yolo");
+  await connected;
+  await another.next("peer.found");
+  peer.send("hello");
+  assertEquals(await another.next("data"), "hello");
+  const left = next(peer, "close");
+  peer.destroy();
+  await left;
 });

@@ -5,7 +5,7 @@ import {
   type SocketPeerError,
 } from "../../../src/errors.ts";
 import { SendQueue } from "../../../src/client/send_queue.ts";
-import { Session } from "../../../src/client/session.ts";
+import { Session } from "../../../src/protocol/session.ts";
 import type { Message } from "../../../src/protocol/message.ts";
 
 /** A queue whose other side reads at once when told to. */

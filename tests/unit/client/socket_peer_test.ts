@@ -609,6 +609,34 @@ Deno.test("SocketPeer ends a conversation as replaced where the server names ano
   assertEquals(ofA.args.close, [[{ reason: "replaced", unacknowledged: 0 }]]);
 });
 
+Deno.test("SocketPeer looks for anybody when the socket to a partner without a name breaks", async () => {
+  const { world, a, ofA, b } = await joined(RELAY);
+  b.destroy();
+  await world.clock.pass(100);
+  forget(ofA);
+  ofA.args.close = [];
+  const hello = { received: 0, webrtc: false, relay: true, maxMessageBytes: 9 };
+  const data = { interval: 15_000, initiator: false, hello };
+  const found = JSON.stringify({ type: "peer.found", data });
+  world.inject(a, found);
+  await world.clock.pass(100);
+  assertEquals([a.connected, a.path], [true, "relay"]);
+  // It may be another each time.
+  world.inject(a, found);
+  await world.clock.pass(100);
+  assertEquals(ofA.args.close, [[{ reason: "replaced", unacknowledged: 0 }]]);
+  world.inject(a, found);
+  await world.clock.pass(100);
+  world.cutSockets();
+  await world.clock.pass(100);
+  assertEquals(ofA.args.close.slice(1), [
+    [{ reason: "away", unacknowledged: 0 }],
+  ]);
+  const next = world.peer(RELAY);
+  await world.clock.pass(5 * SECOND);
+  assertEquals([a.connected, next.connected], [true, true]);
+});
+
 Deno.test("SocketPeer watches a new channel as it watched the one before", async () => {
   const { world, a, ofB } = await joined();
   world.stallChannels();

@@ -50,11 +50,13 @@ const MESSAGES: readonly ControlMessage[] = [
       iceServers: [{ urls: "stun:stun.example.org" }],
     },
   },
-  { type: "peer.found", data: { interval: 15_000, initiator: false } },
+  {
+    type: "peer.found",
+    data: { interval: 15_000, initiator: false, hello: HELLO },
+  },
   { type: "ice.servers", data: { iceServers: [{ urls: ["turn:x"] }] } },
   { type: "peer.lost" },
   { type: "pair", data: "blue-sky" },
-  { type: "data", data: { x: [1, "two", null] } },
   { type: "upgrade" },
   { type: "ping", data: { interval: 15_000 } },
   { type: "error", data: { message: "Cannot do this" } },
@@ -338,7 +340,6 @@ function isControlMessage(value: unknown): boolean {
     case "pong":
     case "peer.lost":
     case "upgrade":
-    case "data":
       return true;
     case "pair":
       if (data !== undefined && !isObject(data)) return true;
@@ -351,7 +352,7 @@ function isControlMessage(value: unknown): boolean {
       return isObject(data) && isCount(fields.interval) &&
         typeof fields.initiator === "boolean" &&
         (fields.id === undefined || isText(fields.id, 64)) &&
-        (fields.hello === undefined || isHello(fields.hello)) &&
+        isHello(fields.hello) &&
         (fields.iceServers === undefined || Array.isArray(fields.iceServers));
     case "ice.servers":
       return isObject(data) && Array.isArray(fields.iceServers);

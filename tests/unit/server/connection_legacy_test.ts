@@ -5,6 +5,9 @@ import {
   pairText,
   turn,
 } from "../../support/fake_server.ts";
+import { LEGACY_HELLO } from "../../../src/protocol/legacy.ts";
+import { encodeMessage } from "../../../src/protocol/message.ts";
+import { Session } from "../../../src/protocol/session.ts";
 import { fuzz } from "../../support/fuzz.ts";
 
 const found = (initiator: boolean) => ({
@@ -15,7 +18,7 @@ const found = (initiator: boolean) => ({
 /** What one of version 2 is told of a partner of version 1. */
 const FOUND_LEGACY = {
   type: "peer.found",
-  data: { interval: 15_000, initiator: false },
+  data: { interval: 15_000, initiator: false, hello: LEGACY_HELLO },
 };
 
 /** What one is sent, and how it is closed; nothing, where it is left alone. */
@@ -243,7 +246,7 @@ Deno.test("Connection pairs version 1 with version 2, and has nobody make an off
     const first = await join(oldFirst);
     const second = await join(!oldFirst);
     const [old, young] = oldFirst ? [first, second] : [second, first];
-    // Neither id nor hello: that is how version 2 knows.
+    // No id: that is how version 2 knows.
     assertEquals(old.socket.taken(), [found(false)]);
     assertEquals(young.socket.taken().at(-1), FOUND_LEGACY);
     assertEquals(server.registry.pairs, 1);
@@ -252,20 +255,58 @@ Deno.test("Connection pairs version 1 with version 2, and has nobody make an off
   }
 });
 
-Deno.test("Connection passes data between version 1 and version 2, and nothing else", async () => {
+/** The session of one of version 2, and what it has received. */
+function sessionOf({ connection, socket }: FakePeer, maxMessageBytes = 65_536) {
+  const messages: unknown[] = [];
+  const session = new Session({
+    message: (message) => messages.push(message),
+    ended() {},
+  }, maxMessageBytes);
+  const send = (...values: unknown[]) => {
+    for (const value of values) session.queue(encodeMessage(value));
+    for (let packet; (packet = session.nextPacket(null, 0));) {
+      connection.binary(packet.slice());
+    }
+  };
+  const receive = () => {
+    for (const packet of socket.taken()) session.receive(packet);
+  };
+  return { session, messages, send, receive };
+}
+
+/** What one of version 1 is told as `data`. */
+const heard = ({ socket }: FakePeer) =>
+  socket.taken().map(({ type, data }) => {
+    assertEquals(type, "data");
+    return data;
+  });
+
+Deno.test("Connection passes messages between version 1 and version 2, and nothing else", async () => {
   const server = new FakeServer();
   const { old, young } = await joinMixedPair(server);
-  const text = '{"type":"data","data":{"x":1}}';
-  old.connection.text(text);
-  assertEquals(young.socket.sent, [text]);
-  young.socket.taken();
-  young.connection.text(text);
-  assertEquals(old.socket.sent, [text]);
-  old.socket.taken();
-  young.connection.binary(new ArrayBuffer(12));
+  const { session, messages, send, receive } = sessionOf(young);
+  const sent = ["text", "", { x: [1, { y: null }] }, 7, null, "x".repeat(6e4)];
+  for (const data of sent) {
+    old.connection.text(JSON.stringify({ type: "data", data }));
+  }
+  old.connection.text('{"type":"data"}');
+  receive();
+  assertEquals(messages, [...sent, null]);
+  // It says that it has them, which is nothing that version 1 hears of.
+  young.connection.binary(session.ackPacket().slice());
+  assertUntouched(old);
+
+  send(...sent);
+  assertEquals(heard(old), sent);
+  receive();
+  assertEquals(session.bufferedBytes, 0);
+  const probe = session.probePacket(1);
+  young.connection.binary(probe.slice());
+  assertEquals(young.socket.types(), ["packet"]);
+
   young.connection.text('{"type":"rtc.connect","data":{"generation":1}}');
   young.connection.text(
-    '{"type":"rtc.signal","data":{"generation":1,"candidate":null}}',
+    '{"type":"rtc.signal","data":{"generation":1,"candidates":[]}}',
   );
   old.connection.text('{"type":"rtc.connect"}');
   old.connection.text('{"type":"rtc.signal","data":{"generation":0}}');
@@ -273,12 +314,82 @@ Deno.test("Connection passes data between version 1 and version 2, and nothing e
   assertUntouched(old, young);
 });
 
-Deno.test("Connection takes data of version 2 where its partner speaks version 1 alone", async () => {
-  const server = new FakeServer();
-  const { a, b } = await server.joinPair();
-  a.connection.text('{"type":"data","data":1}');
-  assertEquals(a.socket.types(), ["error"]);
-  assertUntouched(b);
+Deno.test("Connection says in version 1 what comes in many packets, in order", async () => {
+  await fuzz(50, async (chance) => {
+    const server = new FakeServer();
+    const { old, young } = await joinMixedPair(server);
+    const { session, send, receive } = sessionOf(young);
+    session.packetBytes = 20 + chance.below(2000);
+    const sent = Array.from(
+      { length: 100 },
+      (_, index) => `${index}${"x".repeat(chance.below(500))}`,
+    );
+    send(...sent.slice(0, 50));
+    send(...sent.slice(50));
+    assertEquals(heard(old), sent);
+    receive();
+    assertEquals(session.unacknowledged, 0);
+  });
+});
+
+Deno.test("Connection ends the conversation with what version 1 cannot be told, and says why", async () => {
+  const cases: [unknown, string][] = [
+    [new Uint8Array([1]), "to a peer of version 1"],
+    ["\0".repeat(20_000), "to a peer of version 1"],
+    ["x".repeat(65_537), "65537 bytes"],
+  ];
+  for (const [message, reason] of cases) {
+    const server = new FakeServer();
+    const { old, young } = await joinMixedPair(server);
+    const { session, send, receive } = sessionOf(young, Infinity);
+    send("before", message, "after");
+    assertEquals(heard(old), ["before"]);
+    const [{ code, reason: said }] = young.socket.closes;
+    assertEquals(code, 4001);
+    assert(said.includes(reason), said);
+    receive();
+    assertEquals(session.unacknowledged, 3);
+    assertEquals(server.events().at(-1)?.type, "refuse");
+    // The one of version 1 waits for the next.
+    assertEquals(old.socket.closes, []);
+  }
+});
+
+Deno.test("Connection takes no garbage for one of version 1", async () => {
+  await fuzz(300, async (chance) => {
+    const server = new FakeServer();
+    const { old, young } = await joinMixedPair(server);
+    for (let i = 0; i < 5 && young.socket.closes.length === 0; i++) {
+      young.connection.binary(chance.bytes(chance.below(60)));
+    }
+    for (const { type } of old.socket.taken()) assertEquals(type, "data");
+    for (const { code } of young.socket.closes) assertEquals(code, 4001);
+    old.connection.close(1005);
+    server.assertNothingLeft();
+  });
+});
+
+Deno.test("Connection gives up one of version 2 that does not acknowledge what version 1 says", async () => {
+  const server = new FakeServer({ maxBufferedBytes: 100_000 });
+  const { old, young } = await joinMixedPair(server);
+  const text = JSON.stringify({ type: "data", data: "x".repeat(10_000) });
+  for (let i = 0; i < 9; i++) old.connection.text(text);
+  assertEquals(young.socket.closes, []);
+  for (let i = 0; i < 2; i++) old.connection.text(text);
+  assertEquals(young.socket.closeCode, 4009);
+  assertEquals(old.socket.closes, []);
+});
+
+Deno.test("Connection takes no data of version 2", async () => {
+  for (const mixed of [true, false]) {
+    const server = new FakeServer();
+    const [a, b] = mixed
+      ? Object.values(await joinMixedPair(server)).reverse()
+      : Object.values(await server.joinPair());
+    a.connection.text('{"type":"data","data":1}');
+    assertEquals(a.socket.types(), ["error"]);
+    assertUntouched(b);
+  }
 });
 
 Deno.test("Connection ends version 2's conversation when the one of version 1 is gone", async () => {
@@ -319,7 +430,7 @@ Deno.test("Connection has version 1 meet again one of version 2 that comes back 
   assertEquals(old.socket.taken(), [found(false)]);
   assertEquals(again.socket.taken().at(-1), FOUND_LEGACY);
   old.connection.text('{"type":"data","data":1}');
-  assertEquals(again.socket.types(), ["data"]);
+  assertEquals(again.socket.types(), ["packet"]);
   // Whoever has not the key gives up nothing.
   const stranger = await server.join("stranger", {
     leaves: { id: "younger", key: "a guess" },

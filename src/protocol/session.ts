@@ -23,22 +23,22 @@ import {
   readUint48,
   writeFrameHeader,
   writeUint48,
-} from "../protocol/frame.ts";
-import type { Frame } from "../protocol/frame.ts";
+} from "./frame.ts";
+import type { Frame } from "./frame.ts";
 import {
   ACK_BYTES,
   FIRST_ACK_BYTES,
   MAX_PACKET_BYTES,
   PACKET_ROOM,
   WINDOW_BYTES,
-} from "../protocol/limits.ts";
+} from "./limits.ts";
 import {
   decodeMessage,
   type EncodedMessage,
   type Message,
   payloadBytes,
   writeText,
-} from "../protocol/message.ts";
+} from "./message.ts";
 
 /** A packet that the other peer has not acknowledged. */
 interface Segment {

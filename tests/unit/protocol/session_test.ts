@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { MessageTooLargeError, ProtocolError } from "../../../src/errors.ts";
-import { Session } from "../../../src/client/session.ts";
+import { Session } from "../../../src/protocol/session.ts";
 import {
   MAX_PACKET_BYTES,
   PACKET_ROOM,
