@@ -68,9 +68,8 @@ export class SendQueueFullError extends SocketPeerError {
   constructor(messageBytes: number, queuedBytes: number, maxBytes: number) {
     super(
       "QUEUE_FULL",
-      `Cannot queue a message of ${messageBytes} bytes as the send queue holds ` +
-        `${queuedBytes} of ${maxBytes} bytes: wait for the "drain" event, ` +
-        `or raise "maxBufferedBytes"`,
+      `Cannot queue a message of ${messageBytes} bytes behind ${queuedBytes} of at ` +
+        `most ${maxBytes}: wait for "drain", or raise "maxBufferedBytes"`,
     );
     this.name = "SendQueueFullError";
     this.queuedBytes = queuedBytes;
@@ -88,8 +87,8 @@ export class MessageTooLargeError extends SocketPeerError {
   constructor(messageBytes: number, maxBytes: number) {
     super(
       "MESSAGE_TOO_LARGE",
-      `Cannot send a message of ${messageBytes} bytes as a peer takes at most ` +
-        `${maxBytes}: send it in parts, or raise "maxMessageBytes" on both peers`,
+      `Cannot send a message of ${messageBytes} bytes of at most ${maxBytes}: ` +
+        `send it in parts, or raise "maxMessageBytes" on both peers`,
     );
     this.name = "MessageTooLargeError";
     this.messageBytes = messageBytes;

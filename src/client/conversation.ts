@@ -62,7 +62,7 @@ export class Conversation {
   /** What its place at the server is taken by. */
   readonly ticket: Ticket;
   /** Bytes of the message that is being reported. */
-  messageBytes = 0;
+  lastMessageBytes = 0;
   readonly #session: Session;
   readonly #queue: SendQueue;
   readonly #path: Path;
@@ -101,7 +101,7 @@ export class Conversation {
     this.#session = new Session({
       // At once, as its reader may call for a pause in the middle of a packet.
       message: (message, bytes) => {
-        this.messageBytes = bytes;
+        this.lastMessageBytes = bytes;
         handlers.emit("data", message);
       },
       ended: (aborted) => this.#step(() => this.#remoteEnded(aborted)),

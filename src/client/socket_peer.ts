@@ -195,7 +195,7 @@ export class SocketPeer<Sent = Sendable, Received = Message>
         this.#behind = behind;
         this.#hear();
       },
-      () => this.#conversation.messageBytes,
+      () => this.#conversation.lastMessageBytes,
     );
   }
 

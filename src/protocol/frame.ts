@@ -18,6 +18,8 @@ export const FrameKind = {
   JSON: 2,
   /** The sender has ended the conversation; nothing follows. */
   END: 3,
+  /** JSON, and the bytes that stand in it. */
+  MIXED: 4,
 } as const;
 
 /** One of the kinds of {@linkcode FrameKind}. */
@@ -94,8 +96,7 @@ export function checkPacketSize(packet: Uint8Array): void {
     length >= PACKET_HEADER_BYTES && length <= MAX_PACKET_BYTES;
   if (!plausible) {
     throw new ProtocolError(
-      `Cannot read a packet of ${length} bytes: it must have ` +
-        `${ACK_PACKET_BYTES}, or ${PACKET_HEADER_BYTES} to ${MAX_PACKET_BYTES}`,
+      `Cannot read a packet of ${length} bytes`,
     );
   }
 }
@@ -121,10 +122,10 @@ export function readFrame(packet: Uint8Array, offset: number): Frame {
   const start = offset + FRAME_HEADER_BYTES;
   const end = start + (packet[offset + 1] << 8) + packet[offset + 2];
   // Out of range reads are undefined and make `end` NaN: not `<=`.
-  if (!(end <= packet.length) || kind > FrameKind.END) {
+  if (!(end <= packet.length) || kind > FrameKind.MIXED) {
     throw new ProtocolError(
-      `Cannot read the frame at byte ${offset} of ${packet.length}: cut ` +
-        `short, or of kind ${kind}`,
+      `Cannot read a packet of ${packet.length} bytes: cut short at ` +
+        `${offset}, or of kind ${kind}`,
     );
   }
   return {

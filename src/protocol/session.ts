@@ -294,7 +294,7 @@ export class Session {
     if (this.#ending && sequence === this.#nextSequence - 1) this.#sendAll();
     if (sequence > this.#lastSent) {
       throw new ProtocolError(
-        `Cannot take an acknowledgement of frame ${sequence} of ` +
+        `Cannot read a packet that acknowledges frame ${sequence} of ` +
           `${this.#lastSent}`,
       );
     }
@@ -450,8 +450,7 @@ export class Session {
       this.#heldBytes > WINDOW_BYTES || next - this.#received > WINDOW_BYTES
     ) {
       throw new ProtocolError(
-        `Cannot hold frame ${next} after frame ${this.#received}: over ` +
-          `${WINDOW_BYTES} bytes wait`,
+        `Cannot read a packet of frame ${next} after frame ${this.#received}`,
       );
     }
     this.#held.set(next, { packet, offset });
@@ -525,8 +524,8 @@ export class Session {
       more === (length === bytes.length)
     ) {
       throw new ProtocolError(
-        `Cannot join a frame of kind ${kind}, at ${length} of ` +
-          `${bytes.length} bytes, to one of kind ${assembly.kind}`,
+        `Cannot read a packet of kind ${kind} after ${assembly.kind}, at ` +
+          `${length} of ${bytes.length} bytes`,
       );
     }
     bytes.set(payload, assembly.length);

@@ -59,6 +59,30 @@ Deno.test("socketpeer.min.js has every member of SocketPeer, under its name", as
   assertEquals(members.filter((name) => !inPage.includes(name)), []);
 });
 
+Deno.test("socketpeer.min.js throws errors with all of their properties", async () => {
+  await using pair = await browserPair("/");
+  const thrown = await pair.pages[0].evaluate(() => {
+    const limits = { maxMessageBytes: 10, maxBufferedBytes: 20 };
+    const peer = new SocketPeer({ ...limits, autoconnect: false });
+    const told = (...messages: string[]) => {
+      try {
+        for (const message of messages) peer.send(message);
+      } catch (error) {
+        return { ...error as object } as Record<string, unknown>;
+      }
+    };
+    return [told("x".repeat(11)), told("x".repeat(9), "y".repeat(9), "z")];
+  });
+  assertEquals(thrown[0], {
+    name: "MessageTooLargeError",
+    code: "MESSAGE_TOO_LARGE",
+    messageBytes: 11,
+    maxBytes: 10,
+  });
+  assertEquals(Object.keys(thrown[1]!).sort(), ["code", "name", "queuedBytes"]);
+  assertEquals(pair.errors, []);
+});
+
 // The build shortens names: what a stream or a promise of the platform looks
 // for must not be among them. `flush()` and abort() once were.
 Deno.test("socketpeer.min.js has streams, flush() and drained()", async () => {

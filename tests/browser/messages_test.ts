@@ -63,6 +63,7 @@ for (const path of PATHS) {
       peer.send(new File([bytes], "a name"));
       peer.send(new Uint8Array());
       peer.send(new Blob());
+      peer.send({ name: "x", list: [null, bytes.buffer, bytes.subarray(4)] });
       // What was sent is what it was then.
       bytes.fill(7);
       peer.send("after all bytes");
@@ -80,16 +81,19 @@ for (const path of PATHS) {
       { bytes },
       { bytes: [] },
       { bytes: [] },
+      { json: { name: "x", list: [null, { bytes }, { bytes: [255, 9] }] } },
       { json: "after all bytes" },
     ];
     await b.untilMessages(expected.length);
-    const received = await b.run(() =>
-      recorder.messages.map((message) =>
+    const received = await b.run(() => {
+      const shown = (_: string, value: unknown) =>
+        value instanceof Uint8Array ? { bytes: Array.from(value) } : value;
+      return recorder.messages.map((message) =>
         message instanceof Uint8Array
-          ? { bytes: Array.from(message) }
-          : { json: message }
-      )
-    );
+          ? shown("", message)
+          : { json: JSON.parse(JSON.stringify(message, shown)) }
+      );
+    });
     assertEquals(received, expected);
     assertEquals(pair.errors, []);
   });

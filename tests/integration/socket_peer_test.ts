@@ -76,9 +76,11 @@ Deno.test("SocketPeer exchanges every kind of message over a real relay", async 
     [],
     new Uint8Array([0, 255]),
     new Uint8Array(0),
+    { name: "x", none: null, data: [new Uint8Array([1, 0]), null] },
+    { large: new Uint8Array(200_000).fill(7) },
   ];
   const arrived = messages(b, sent.length + 3);
-  for (const message of sent) a.send(message as string);
+  for (const message of sent) a.send(message);
   a.send(new Uint16Array([258]));
   a.send(new DataView(new Uint8Array([9, 8, 7]).buffer, 1, 1));
   a.send(new Blob(["blob"]));

@@ -55,8 +55,8 @@ Deno.test("SendQueueFullError tells how full the queue was and what to do", () =
   assertEquals(error.queuedBytes, 80);
   assertEquals(
     error.message,
-    "Cannot queue a message of 30 bytes as the send queue holds 80 of 100 " +
-      'bytes: wait for the "drain" event, or raise "maxBufferedBytes"',
+    "Cannot queue a message of 30 bytes behind 80 of at most 100: wait for " +
+      '"drain", or raise "maxBufferedBytes"',
   );
 });
 
@@ -65,8 +65,8 @@ Deno.test("MessageTooLargeError tells the sizes and what to do", () => {
   assertEquals([error.messageBytes, error.maxBytes], [200, 100]);
   assertEquals(
     error.message,
-    "Cannot send a message of 200 bytes as a peer takes at most 100: send it " +
-      'in parts, or raise "maxMessageBytes" on both peers',
+    "Cannot send a message of 200 bytes of at most 100: send it in parts, or " +
+      'raise "maxMessageBytes" on both peers',
   );
 });
 

@@ -131,7 +131,7 @@ for (
 ) {
   Deno.test(`SendQueue.send() refuses ${Deno.inspect(bad)}`, () => {
     const { queue } = testQueue();
-    assertThrows(() => queue.send(bad), TypeError, "Cannot send");
+    assertThrows(() => queue.send(bad), TypeError);
     assertEquals(queue.unacknowledged, 0);
     assertEquals(queue.bufferedBytes, 0);
   });

@@ -17,7 +17,7 @@ import {
 } from "../../../src/protocol/message.ts";
 import { type Chance, fuzz } from "../../support/fuzz.ts";
 
-const { TEXT, BYTES, JSON: OTHER } = FrameKind;
+const { TEXT, BYTES, JSON: OTHER, MIXED } = FrameKind;
 
 /** What the other peer gets for a value. */
 function delivered(data: unknown): unknown {
@@ -98,8 +98,6 @@ Deno.test("encodeMessage() sends any other JSON value as JSON", () => {
 });
 
 Deno.test("encodeMessage() throws a TypeError for what JSON cannot carry", () => {
-  const cycle: Record<string, unknown> = {};
-  cycle.itself = cycle;
   for (
     const data of [
       undefined,
@@ -107,7 +105,6 @@ Deno.test("encodeMessage() throws a TypeError for what JSON cannot carry", () =>
       Symbol("s"),
       1n,
       { deep: [1n] },
-      cycle,
       NaN,
       Infinity,
       -Infinity,
@@ -118,15 +115,195 @@ Deno.test("encodeMessage() throws a TypeError for what JSON cannot carry", () =>
   }
 });
 
-Deno.test("encodeMessage() keeps what a toJSON() threw as the cause", () => {
-  const cause = new RangeError("no");
+Deno.test("encodeMessage() throws what a toJSON() throws, and a TypeError for a cycle", () => {
+  const thrown = new RangeError("no");
   const error = assertThrows(() =>
     encodeMessage({
       toJSON() {
-        throw cause;
+        throw thrown;
       },
-    }), TypeError);
-  assertStrictEquals(error.cause, cause);
+    })
+  );
+  assertStrictEquals(error, thrown);
+  const cycle: Record<string, unknown> = { list: [] };
+  cycle.itself = { cycle };
+  assertThrows(() => encodeMessage(cycle), TypeError);
+});
+
+Deno.test("encodeMessage() names where in a value it is what JSON would change in silence", () => {
+  class Custom extends Map {}
+  const cases: [unknown, string][] = [
+    [{ a: { b: [0, new Map()] } }, 'Cannot send [object Map] as ".a.b.1"'],
+    [{ "a b": new Set([1]) }, 'Cannot send [object Set] as ".a b"'],
+    [[[NaN]], 'Cannot send NaN as ".0.0"'],
+    [{ x: -Infinity }, 'Cannot send -Infinity as ".x"'],
+    [[1, undefined], 'Cannot send undefined as ".1"'],
+    [[, 1], 'Cannot send undefined as ".0"'],
+    [{ max: Math.max }, "Cannot send function max() {"],
+    [{ s: Symbol("s") }, 'Cannot send Symbol(s) as ".s"'],
+    [{ cause: new TypeError("no") }, "Cannot send TypeError: no as"],
+    [{ file: new Blob(["x"]) }, 'Cannot send [object Blob] as ".file"'],
+    [{ file: new File(["x"], "x") }, 'Cannot send [object File] as ".file"'],
+    [{ n: 1n }, 'Cannot send 1 as ".n"'],
+    [{ r: /x/g }, 'Cannot send /x/g as ".r"'],
+    [{ p: Promise.resolve() }, 'Cannot send [object Promise] as ".p"'],
+    [{ c: new Custom() }, 'Cannot send [object Map] as ".c"'],
+    [{ toJSON: () => ({ x: [new Map()] }) }, 'Map] as ".x.0"'],
+    [new Map(), "Cannot send [object Map]: send text, bytes"],
+    [undefined, "Cannot send undefined: send text, bytes"],
+  ];
+  for (const [data, text] of cases) {
+    assertThrows(() => encodeMessage(data), TypeError, text);
+  }
+  const long = assertThrows(() => encodeMessage({ f: runInNewContext }));
+  assert(String(long).length < 300);
+});
+
+Deno.test("encodeMessage() sends objects as JSON has them", () => {
+  class Point {
+    x = 1;
+    left = undefined;
+    get y() {
+      return 2;
+    }
+  }
+  const alike: [unknown, unknown][] = [
+    [new Point(), { x: 1 }],
+    [{ at: new Date(0) }, { at: "1970-01-01T00:00:00.000Z" }],
+    [{ left: undefined, x: 1 }, { x: 1 }],
+    [{ url: new URL("http://a/") }, { url: "http://a/" }],
+    [{ toJSON: () => [1, null] }, [1, null]],
+    [Object.assign(Object.create(null), { a: 1 }), { a: 1 }],
+    [{ o: new String("s"), b: new Boolean(true) }, { o: "s", b: true }],
+    [runInNewContext("({ list: [{}, null, new Date(0)] })"), {
+      list: [{}, null, "1970-01-01T00:00:00.000Z"],
+    }],
+    [JSON.parse('{"__proto__":{"x":1}}'), JSON.parse('{"__proto__":{"x":1}}')],
+  ];
+  for (const [data, expected] of alike) {
+    assertEquals(encodeMessage(data).kind, OTHER);
+    assertEquals(delivered(data), expected);
+  }
+});
+
+Deno.test("encodeMessage() sends bytes anywhere in a value, in their place", () => {
+  const { buffer } = Uint8Array.of(1, 2, 3, 4);
+  const shared = new SharedArrayBuffer(1);
+  const sent = {
+    name: "x",
+    none: null,
+    data: buffer,
+    list: [null, new Uint16Array(buffer, 2, 1), {
+      deep: [new DataView(buffer)],
+    }],
+    empty: new ArrayBuffer(0),
+    2: Uint8Array.of(9),
+    1: null,
+    buffer: Buffer.from("ab"),
+    other: runInNewContext("new Uint8Array([7]).buffer"),
+    shared: new Uint8Array(shared),
+    last: [null],
+  };
+  assertEquals(encodeMessage(sent).kind, MIXED);
+  const arrived = delivered(sent);
+  const all = Uint8Array.of(1, 2, 3, 4);
+  assertEquals(arrived, {
+    name: "x",
+    none: null,
+    data: all,
+    list: [null, Uint8Array.of(3, 4), { deep: [all] }],
+    empty: new Uint8Array(0),
+    2: Uint8Array.of(9),
+    1: null,
+    buffer: Uint8Array.of(97, 98),
+    other: Uint8Array.of(7),
+    shared: Uint8Array.of(0),
+    last: [null],
+  });
+  assertEquals(delivered([all]), [all]);
+  // The same bytes twice are two.
+  const [one, two] = delivered([all, all]) as Uint8Array[];
+  one[0] = 0;
+  assertEquals(two, all);
+});
+
+Deno.test("encodeMessage() copies bytes inside of a value at once", () => {
+  const bytes = Uint8Array.of(1, 2);
+  const { kind, payload } = encodeMessage({ bytes });
+  bytes.fill(9);
+  assertEquals(decodeMessage(kind, payload as Uint8Array), {
+    bytes: Uint8Array.of(1, 2),
+  });
+});
+
+Deno.test("encodeMessage() writes bytes in a value as PROTOCOL.md says", () => {
+  const text = '[[0,3,1],{"a":null,"b":[null,null]}]';
+  assertEquals(
+    encodeMessage({
+      a: null,
+      b: [Uint8Array.of(7, 8), new Uint8Array(0)],
+    }),
+    {
+      kind: MIXED,
+      payload: Uint8Array.of(...payloadBytes(text), 0, 7, 8),
+    },
+  );
+});
+
+Deno.test("encodeMessage() and decodeMessage() agree on any value with bytes in it", async () => {
+  const withBytes = (chance: Chance, value: unknown): unknown => {
+    if (chance.below(3) === 0) return chance.bytes(chance.below(20));
+    if (Array.isArray(value)) return value.map((v) => withBytes(chance, v));
+    if (value === null || typeof value !== "object") return value;
+    return Object.fromEntries(
+      Object.entries(value).map(([key, v]) => [key, withBytes(chance, v)]),
+    );
+  };
+  await fuzz(3000, (chance) => {
+    // Not text by itself, which may have lone surrogates.
+    const data = [withBytes(chance, chance.json(4))];
+    assertEquals(delivered(data), data);
+  });
+});
+
+Deno.test("decodeMessage() rejects what is no value with bytes in it", async () => {
+  const cases = [
+    "",
+    "[[],1]",
+    "[[1],null]",
+    "[[2],null]\0",
+    "[[2],null]\0ab",
+    "[[3],null]\0a",
+    "[[2,2],[null,null]]\0a",
+    "[[1e9],null]\0a",
+    "[null,null]\0",
+    "1\0",
+    "[[2]\0a",
+    "\0",
+  ];
+  for (const text of cases) {
+    assertThrows(
+      () => decodeMessage(MIXED, payloadBytes(text)),
+      ProtocolError,
+      "Cannot read a message",
+    );
+  }
+  const good = encodeMessage({
+    list: [null, Uint8Array.of(1, 0, 2), { x: new Uint8Array(50) }],
+  }).payload as Uint8Array;
+  await fuzz(5000, (chance) => {
+    try {
+      decodeMessage(MIXED, chance.mutated(good));
+    } catch (error) {
+      assert(error instanceof ProtocolError, String(error));
+    }
+  });
+});
+
+Deno.test("decodeMessage() hands out no byte twice", () => {
+  const sizes = "9,-8,".repeat(1000);
+  const text = `[[${sizes}1],[${"null,".repeat(2000)}null]]\0${"x".repeat(8)}`;
+  assertThrows(() => decodeMessage(MIXED, payloadBytes(text)), ProtocolError);
 });
 
 Deno.test("payloadBytes() writes text as UTF-8 and leaves bytes as they are", () => {
