@@ -6,7 +6,7 @@
 
 /**
  * Swaps the names of two private members of a class wherever that makes the
- * code smaller, each two of a class once.
+ * code smaller, until no two are left of which that is true.
  *
  * A name stands for nothing outside its class, so any of them will do; but
  * gzip packs best what looks alike, and a minifier names each class by itself.
@@ -18,14 +18,18 @@ export function packPrivateNames(
   sizeOf: (code: string) => number,
 ): string {
   const pieces = code.split(/(\bclass\b|#[\w$]+)/);
+  const classes = placesByClass(pieces);
   let least = sizeOf(code);
-  for (const members of placesByClass(pieces)) {
-    for (const [index, one] of members.entries()) {
-      for (const other of members.slice(index + 1)) {
-        swap(pieces, one, other);
-        const size = sizeOf(pieces.join(""));
-        if (size < least) least = size;
-        else swap(pieces, one, other);
+  for (let before = Infinity; least < before;) {
+    before = least;
+    for (const members of classes) {
+      for (const [index, one] of members.entries()) {
+        for (const other of members.slice(index + 1)) {
+          swap(pieces, one, other);
+          const size = sizeOf(pieces.join(""));
+          if (size < least) least = size;
+          else swap(pieces, one, other);
+        }
       }
     }
   }

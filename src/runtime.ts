@@ -16,8 +16,9 @@ export interface WebSocketLike {
   readonly bufferedAmount?: number;
   /** Set to `"arraybuffer"` before anything arrives. */
   binaryType: string;
-  /** Sends text or bytes. */
-  send(data: string | Uint8Array): void;
+  /** Sends text or bytes: a string or a Uint8Array. */
+  // deno-lint-ignore no-explicit-any -- implementations differ in their types
+  send(data: any): void;
   /** Starts the closing handshake. */
   close(code?: number, reason?: string): void;
   /** It is open. */
@@ -107,8 +108,8 @@ export interface Runtime {
   random(): number;
   /** Unguessable bytes. */
   randomBytes(length: number): Uint8Array;
-  /** Dials a WebSocket. */
-  openWebSocket(url: string): WebSocketLike;
+  /** Dials a WebSocket, where the platform has one. */
+  openWebSocket?(url: string): WebSocketLike;
   /** The platform's WebRTC, where it has one. */
   readonly webrtc?: WebRtc;
   /** The address of the page, or of the page that the worker belongs to. */
@@ -139,6 +140,7 @@ interface PageGlobals extends Listened {
   readonly document?: Listened & { readonly hidden: boolean };
   readonly navigator?: { readonly connection?: Listened };
   readonly RTCPeerConnection?: WebRtc["RTCPeerConnection"];
+  readonly WebSocket?: new (url: string) => WebSocketLike;
 }
 
 /** Calls back once after `delayMs` milliseconds of real time. */
@@ -150,7 +152,7 @@ export function after(delayMs: number, callback: () => void): Cancel {
 /** The real platform. Reads globals when called, never when imported. */
 export function systemRuntime(): Runtime {
   const globals = globalThis as unknown as PageGlobals;
-  const { RTCPeerConnection, location, origin } = globals;
+  const { RTCPeerConnection, WebSocket, location, origin } = globals;
   const listen = (
     target: Listened | undefined,
     type: string,
@@ -167,7 +169,7 @@ export function systemRuntime(): Runtime {
     soon: (callback) => queueMicrotask(callback),
     random: () => Math.random(),
     randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
-    openWebSocket: (url) => new WebSocket(url) as unknown as WebSocketLike,
+    openWebSocket: WebSocket && ((url) => new WebSocket(url)),
     webrtc: RTCPeerConnection && { RTCPeerConnection },
     // A worker made of a Blob, and a `srcdoc` frame, have no address to speak
     // of, but the origin of their page.

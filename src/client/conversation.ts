@@ -276,6 +276,7 @@ export class Conversation {
         break;
       case "ice.servers":
         this.#iceServers = message.data.iceServers;
+        this.#direct?.renew();
         break;
       case "error":
         this.#emit(

@@ -86,9 +86,17 @@ export class DirectLink {
     if (!this.#channel) this.#askForOffer();
   }
 
-  /** Signals reach nobody for now. */
+  /** Signals reach nobody for now, maybe for long. */
   signalingLost(): void {
     this.#initiator = undefined;
+    // A page may have 500 connections, and not many at a time elsewhere.
+    this.#spare?.close();
+    this.#spare = undefined;
+  }
+
+  /** The ICE servers have changed: a path through one of those before may end. */
+  renew(): void {
+    this.#negotiation?.restartIce();
   }
 
   /** Takes a message of the other peer. */
@@ -118,7 +126,7 @@ export class DirectLink {
     this.#closed = true;
     this.#discard();
     this.#retry?.();
-    this.#spare?.close();
+    this.signalingLost();
   }
 
   #connect(): PeerConnectionLike {

@@ -195,7 +195,13 @@ export function resolveOptions(
   else if (socket) openSocket = () => socket;
   else {
     const address = socketUrl(url, runtime.pageUrl);
-    openSocket = () => runtime.openWebSocket(address);
+    // Without `url` it may be a page that is rendered on a server.
+    if (url && !runtime.openWebSocket) {
+      throw new TypeError(
+        'Cannot dial as there is no WebSocket here: give one as "socket"',
+      );
+    }
+    openSocket = () => runtime.openWebSocket!(address);
   }
   return {
     ...numbers,

@@ -3,6 +3,7 @@
  * come from socketpeer's server. Where coturn is missing this is skipped.
  */
 
+import { createHmac } from "node:crypto";
 import { assertEquals } from "@std/assert";
 import { browserPair, shareBrowser, Traffic } from "../support/browser_pair.ts";
 import { startServer } from "../support/start_server.ts";
@@ -43,6 +44,66 @@ Deno.test({
       assertEquals(new Set(kinds), new Set(["relay"]));
     }
     await turnServer.said(/user <\d+:[0-9a-f]+>: .*ALLOCATE.* success/);
+    assertEquals(pair.errors, []);
+  },
+});
+
+/** Credentials that coturn takes for a minute, under a name that can be found. */
+function credentialsOf(secret: string, name: string) {
+  const username = `${Math.floor(Date.now() / 1000) + 60}:${name}`;
+  const credential = createHmac("sha1", secret).update(username)
+    .digest("base64");
+  return { username, credential };
+}
+
+Deno.test({
+  name: "SocketPeer goes over to renewed TURN credentials, and loses nothing",
+  ignore,
+  async fn() {
+    await using turnServer = await startTurnServer();
+    const { urls, secret } = turnServer;
+    const turn = { urls, secret, ttl: 60 };
+    await using server = startServer({ turn });
+    await using pair = await browserPair();
+    for (const page of pair.pages) {
+      await page.evaluate(() => {
+        globalThis.WebSocket = class extends WebSocket {
+          constructor(url: string | URL) {
+            super(url);
+            Object.assign(globalThis, { lastSocket: this });
+          }
+        };
+      });
+    }
+
+    await pair.start({ url: server.url, ...RELAYED });
+    await pair.each((peer) => peer.until("upgrade"));
+    const traffic = await Traffic.start(pair.peers);
+    for (const [index, page] of pair.pages.entries()) {
+      const name = `abcdef${index}`;
+      const iceServers = [{ urls, ...credentialsOf(secret, name) }];
+      const data = JSON.stringify({
+        type: "ice.servers",
+        data: { iceServers },
+      });
+      await page.evaluate((data) => {
+        const { lastSocket } = globalThis as unknown as {
+          lastSocket: WebSocket;
+        };
+        lastSocket.dispatchEvent(new MessageEvent("message", { data }));
+      }, data);
+      await turnServer.said(
+        new RegExp(`user <\\d+:${name}>: .*ALLOCATE.* success`),
+      );
+      await traffic.flow();
+    }
+    await traffic.stop();
+    for (const peer of pair.peers) {
+      const events = await peer.events();
+      assertEquals(events.filter((event) => event === "upgrade").length, 1);
+      assertEquals(events.includes("downgrade"), false);
+      assertEquals(await peer.run(() => recorder.peer.path), "direct");
+    }
     assertEquals(pair.errors, []);
   },
 });

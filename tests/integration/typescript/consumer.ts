@@ -131,3 +131,8 @@ const file = new Blob([]).stream();
 await file.pipeTo(peer.writable);
 
 export { any, boards, moves, wrong };
+
+// A socket of the platform's.
+new SocketPeer({ socket: new WebSocket("ws://localhost") });
+new SocketPeer({ socket: () => new WebSocket("ws://localhost") });
+new SocketPeer({ socket: () => Promise.resolve(new WebSocket("ws://x")) });

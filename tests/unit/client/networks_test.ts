@@ -364,14 +364,12 @@ Deno.test("SocketPeer sends hundreds of candidates in a few messages, and keeps 
   class RTCPeerConnection {
     #offered = false;
     readonly #taken: unknown[] = [];
-    constructor() {
-      taken.push(this.#taken);
-    }
     signalingState = "stable";
     localDescription: unknown = null;
     onicecandidate: ((event: { candidate: unknown }) => void) | null = null;
     onnegotiationneeded: (() => void) | null = null;
     createDataChannel() {
+      taken.push(this.#taken);
       queueMicrotask(() => this.onnegotiationneeded?.());
       return { close() {} };
     }

@@ -31,6 +31,19 @@ Deno.test("resolveOptions() has the defaults that README names", () => {
   });
 });
 
+Deno.test("resolveOptions() says what to do where there is no WebSocket", () => {
+  const { openWebSocket: _, ...runtime } = systemRuntime();
+  assertThrows(
+    () => resolveOptions({ url: "http://localhost" }, runtime),
+    TypeError,
+    'give one as "socket"',
+  );
+  const socket = () => new WebSocket("ws://localhost");
+  assertEquals(resolveOptions({ socket }, runtime).openSocket, socket);
+  // A page that is rendered on a server, where nothing is dialed.
+  assertEquals(resolveOptions({}, runtime).autoconnect, false);
+});
+
 Deno.test("resolveOptions() takes undefined for the default", () => {
   assertEquals(resolve({ timeout: undefined }).timeout, 10_000);
   assertEquals(resolve({ timeout: 0 }).timeout, 0);

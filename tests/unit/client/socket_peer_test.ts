@@ -821,16 +821,17 @@ Deno.test("SocketPeer closes the connection that it has made early, where it is 
     },
   };
   const world = new Simulation();
-  const peer = world.peer({ wrtc });
+  world.peer(RELAY);
   await world.clock.pass(SECOND);
+  const peer = world.peer({ wrtc });
+  await world.clock.pass(0);
   assertEquals(open.size, 1);
-  world.peer({ wrtc: undefined, ...RELAY });
   await world.clock.pass(SECOND);
   assertEquals([peer.path, open.size], ["relay", 0]);
-  const alone = world.peer({ wrtc, pairCode: "another" });
-  await world.clock.pass(SECOND);
+  const other = world.peer({ wrtc, pairCode: "another" });
+  await world.clock.pass(0);
   assertEquals(open.size, 1);
-  alone.destroy();
+  other.destroy();
   assertEquals(open.size, 0);
   // Nor where dialing was the end at once, or a listener ended it.
   const socket = () => {
@@ -843,6 +844,54 @@ Deno.test("SocketPeer closes the connection that it has made early, where it is 
   await world.clock.pass(SECOND);
   assertEquals(errors.args.connect_error?.length, 1);
   assertEquals(open.size, 0);
+});
+
+Deno.test("SocketPeer has no connection while it waits alone, and makes one when it is found", async () => {
+  let [made, open] = [0, 0];
+  const wrtc = {
+    RTCPeerConnection: class {
+      constructor() {
+        made++;
+        open++;
+      }
+      createDataChannel() {
+        throw new Error("none here");
+      }
+      close() {
+        open--;
+      }
+    },
+  };
+  const world = new Simulation();
+  const waiting = Array.from(
+    { length: 600 },
+    (_, index) => world.peer({ wrtc, pairCode: `code ${index}` }),
+  );
+  await world.clock.pass(SECOND);
+  assertEquals([made, open], [600, 0]);
+  world.peer({ pairCode: "code 7" });
+  await world.clock.pass(100);
+  assert(waiting[7].connected);
+  assertEquals(made, 601);
+});
+
+Deno.test("SocketPeer restarts ICE with new ICE servers, and keeps its connection", async () => {
+  const { world, a, b, ofA, ofB } = await joined();
+  await world.clock.pass(5 * SECOND);
+  assertEquals([a.path, b.path], ["direct", "direct"]);
+  forget(ofA, ofB);
+  const offers: unknown[] = [];
+  world.ontraffic = ({ peer, direction, data }) => {
+    if (direction === "out" && String(data).includes(`"offer"`)) {
+      offers.push(peer);
+    }
+  };
+  const data = { iceServers: [{ urls: "turn:renewed" }] };
+  world.inject(a, JSON.stringify({ type: "ice.servers", data }));
+  a.send("during");
+  await world.clock.pass(5 * SECOND);
+  assertEquals(offers, [a]);
+  assertEquals([ofA.events, ofB.events, ofB.messages], [[], [], ["during"]]);
 });
 
 Deno.test("SocketPeer closes a connection that refuses the server's STUN and TURN servers", async () => {
