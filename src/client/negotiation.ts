@@ -96,6 +96,8 @@ export class Negotiation {
       if (!this.#closed) options.state(connection.connectionState);
     };
     connection.onnegotiationneeded = () => this.#offer();
+    // node-datachannel's has no such event.
+    this.#offer();
   }
 
   /** Takes a signal of the other peer. */
@@ -128,7 +130,7 @@ export class Negotiation {
   }
 
   async #offer(): Promise<void> {
-    if (this.#awaitsOffer) return;
+    if (this.#awaitsOffer || this.#makingOffer) return;
     try {
       this.#makingOffer = true;
       await this.#describe("createOffer");
@@ -165,8 +167,9 @@ export class Negotiation {
     }
     if (!description) return;
     const isOffer = description.type === "offer";
-    const ready = !this.#makingOffer &&
-      (connection.signalingState === "stable" || this.#settingRemoteAnswer);
+    // node-datachannel makes an offer by itself, which nobody has been sent.
+    const ready = this.#awaitsOffer || !this.#makingOffer &&
+        (connection.signalingState === "stable" || this.#settingRemoteAnswer);
     // The two offers have crossed, and the other side takes its own back.
     if (isOffer && !ready && !this.#options.polite()) return;
     this.#settingRemoteAnswer = description.type === "answer";

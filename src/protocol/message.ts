@@ -45,7 +45,7 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** What JSON carries as it is, in whichever realm it was made, but numbers. */
-const CARRIED = /^\[object (Object|Array|String|Boolean|Null)]$/;
+const CARRIED = / (Object|Array|String|Boolean|Null)]$/;
 
 const tagOf = (value: unknown): string => ({}).toString.call(value);
 
@@ -64,7 +64,7 @@ export function asBytes(data: unknown): Uint8Array | undefined {
 
 /** Whether a value is a Blob, or a File, in whichever realm it was made. */
 export function isBlob(data: unknown): data is Blob {
-  return /^\[object (Blob|File)]$/.test(tagOf(data));
+  return / (Blob|File)]$/.test(tagOf(data));
 }
 
 /**
