@@ -36,7 +36,7 @@ globalThis.recorder = (() => {
     messages: [],
     /** Types of the server's control messages, in order. */
     controls: [],
-    /** The library's WebSockets and connections, in the order it made them. */
+    /** The library's WebSockets, and connections that it used, in order. */
     sockets: [],
     connections: [],
     /** Binary messages by the way they took, in both directions. */
@@ -170,9 +170,9 @@ globalThis.recorder = (() => {
 
   if (globalThis.RTCPeerConnection) {
     globalThis.RTCPeerConnection = class extends RTCPeerConnection {
-      constructor(...args) {
-        super(...args);
+      createDataChannel(...args) {
         self.connections.push(this);
+        return super.createDataChannel(...args);
       }
     };
     const { send } = RTCDataChannel.prototype;
