@@ -242,6 +242,7 @@ export class Conversation {
         return;
       }
       this.#session.stopReceiving();
+      this.#server.send({ type: "leaving" });
       this.#queue.onceEmpty(() => {
         this.#session.end();
         this.#path.end();

@@ -99,6 +99,8 @@ export type ControlMessage =
     readonly type: "ice.servers";
     readonly data: { readonly iceServers: readonly object[] };
   }
+  /** Client: my place will be free in a moment. */
+  | { readonly type: "leaving" }
   /** Client: my messages leave on the data channel from now on. */
   | { readonly type: "upgrade" }
   /** In version 1, peer to peer: a message. */
@@ -230,6 +232,7 @@ export const fromClient = (): ControlSchemas => {
     ...betweenPeers,
     ping: anything,
     pong: anything,
+    leaving: anything,
     upgrade: anything,
     "peer.knock": anything,
     pair: (value) =>

@@ -349,6 +349,9 @@ export class Connection implements Member, ServerSocketHandlers {
       case "peer.knock":
         this.#options.registry.letIn(this);
         break;
+      case "leaving":
+        this.#options.registry.leaveSoon(this);
+        break;
       case "upgrade":
         if (this.#partner && !this.#upgraded) {
           this.#upgraded = true;

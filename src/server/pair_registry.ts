@@ -43,6 +43,8 @@ interface Seat {
   readonly id: string | undefined;
   readonly key: string | undefined;
   member: Member | null;
+  /** Whether its owner has said that it is about to leave for good. */
+  isLeaving?: boolean;
 }
 
 /** How a conversation ended, for a peer that may not know. */
@@ -59,6 +61,8 @@ interface Ending {
  * that was started again in its stead should not wait much longer.
  */
 const KNOCK_MS = 3000;
+/** How long one that is leaving may take, in milliseconds: it lingers for 5 s. */
+const LEAVE_MS = 6000;
 /** Long enough for one that has lost its socket to be back. */
 const REMEMBER_MS = 120_000;
 /** What is remembered at most: a few megabytes. */
@@ -104,9 +108,10 @@ export interface PairRegistryOptions {
  * A place belongs to whoever has its `id` and `key`, and is kept while a
  * conversation may still go on: as long as one of its peers is here, and for
  * the resume timeout after both are gone. Whoever else comes with the code
- * meanwhile is busy, except where one of the two is away, does not come back
- * soon, and is not heard by the other on their data channel either: then it is
- * taken to be gone, as a page that has crashed is, and its place is given away.
+ * meanwhile is busy, with two exceptions. Where one of the two is away, does not
+ * come back soon, and is not heard by the other on their data channel either, it
+ * is taken to be gone, as a page that has crashed is, and its place is given
+ * away. Where one is leaving, the newcomer waits for its place.
  *
  * A peer of version 1 has no `id`. Its conversation ends with its socket or
  * its partner's, and it waits for the next one for as long as it is here.
@@ -230,6 +235,13 @@ export class PairRegistry {
     if (slot?.knock && isHere) slot.knock.isLetIn = true;
   }
 
+  /** A peer will leave for good as soon as all that it has sent has arrived. */
+  leaveSoon(member: Member): void {
+    const slot = this.#slots.get(member.request.code);
+    const seat = slot?.seats.find((seat) => seat.member === member);
+    if (seat) seat.isLeaving = true;
+  }
+
   /**
    * Ends the conversation behind a code.
    *
@@ -270,14 +282,16 @@ export class PairRegistry {
     const [first, second] = slot.seats;
     const here = first.member && second?.member ? null : first.member ??
       second?.member;
+    const leaving = slot.seats.some(({ isLeaving }) => isLeaving);
     if (
-      slot.knock || !here || !second || isLegacy(first) || isLegacy(second) ||
-      member.request.id === undefined
+      slot.knock || !here && !leaving || !second || isLegacy(first) ||
+      isLegacy(second) || member.request.id === undefined
     ) {
       dismissBusy(member);
       return;
     }
-    const timer = this.#options.after(KNOCK_MS, () => {
+    const waitMs = leaving ? LEAVE_MS : KNOCK_MS;
+    const timer = this.#options.after(waitMs, () => {
       const { isLetIn } = slot.knock!;
       endKnock(slot);
       // A data channel may be alive, whose two ends are cut off from here.
@@ -292,7 +306,7 @@ export class PairRegistry {
       this.join(member);
     });
     slot.knock = { member, timer, isLetIn: false };
-    here.knocked();
+    here?.knocked();
   }
 
   /** A conversation ended while its peer had no socket to say so. */

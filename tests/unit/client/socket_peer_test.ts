@@ -637,6 +637,27 @@ Deno.test("SocketPeer looks for anybody when the socket to a partner without a n
   assertEquals([a.connected, next.connected], [true, true]);
 });
 
+Deno.test("SocketPeer is not busy where another of the program lingers, which loses nothing", async () => {
+  for (const webrtc of [true, false]) {
+    const { world, a, b, ofB } = await joined({ webrtc });
+    await world.clock.pass(5 * SECOND);
+    // Three seconds' worth.
+    world.link(a, { rate: 100_000 });
+    const sent = Array.from({ length: 30 }, (_, n) => `${n}${"x".repeat(1e4)}`);
+    for (const message of sent) a.send(message);
+    a.close();
+    const next = world.peer({ webrtc });
+    const ofNext = record(next);
+    await world.clock.pass(SECOND);
+    assertEquals(ofNext.states, ["connecting"]);
+    await world.clock.pass(9 * SECOND);
+    assertEquals(ofB.messages, sent);
+    assertEquals(ofB.args.close, [[{ reason: "remote", unacknowledged: 0 }]]);
+    assertEquals([next.connected, b.connected], [true, true]);
+    assertEquals([ofNext.codes, ofNext.args.busy], [[], undefined]);
+  }
+});
+
 Deno.test("SocketPeer watches a new channel as it watched the one before", async () => {
   const { world, a, ofB } = await joined();
   world.stallChannels();

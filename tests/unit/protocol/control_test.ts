@@ -58,6 +58,7 @@ const MESSAGES: readonly ControlMessage[] = [
   { type: "peer.lost" },
   { type: "pair", data: "blue-sky" },
   { type: "upgrade" },
+  { type: "leaving" },
   { type: "ping", data: { interval: 15_000 } },
   { type: "error", data: { message: "Cannot do this" } },
   { type: "rtc.connect", data: { generation: 3 } },
@@ -340,6 +341,7 @@ function isControlMessage(value: unknown): boolean {
     case "pong":
     case "peer.lost":
     case "upgrade":
+    case "leaving":
       return true;
     case "pair":
       if (data !== undefined && !isObject(data)) return true;

@@ -895,6 +895,36 @@ Deno.test("PairRegistry.join() lets in who knocks at one that leaves", () => {
   assertNothingLeft({ join, ...pairs });
 });
 
+Deno.test("PairRegistry.join() has a newcomer wait for the place of one that leaves soon", () => {
+  const { a, b, join, ...pairs } = setUpPair();
+  pairs.registry.leaveSoon(a);
+  const c = join("c");
+  assertEquals(join("d").told(), ["dismissed 4005"]);
+  pairs.clock.advance(5000);
+  assertEquals([a.told(), b.told(), c.told()], [[], [], []]);
+  a.leave();
+  assertEquals([b.told(), c.told()], [["dismissed 4007"], ["waiting"]]);
+  const next = join("b2", { leaves: { id: "b", key: "key of b" } });
+  assertEquals(next.told(), ["found c to offer"]);
+  next.leave();
+  assertNothingLeft({ join, ...pairs });
+});
+
+Deno.test("PairRegistry.join() has no newcomer wait for one that says it leaves, and stays", () => {
+  const { a, join, ...pairs } = setUpPair();
+  pairs.registry.leaveSoon(a);
+  // Nor does it matter that one says so who is not here.
+  pairs.registry.leaveSoon(join("d"));
+  pairs.clock.advance(6000);
+  const c = join("c");
+  pairs.clock.advance(5999);
+  assertEquals(c.told(), []);
+  pairs.clock.advance(1);
+  assertEquals(c.told(), ["dismissed 4005"]);
+  a.leave();
+  assertNothingLeft({ join, ...pairs });
+});
+
 Deno.test("PairRegistry.join() keeps no place for ever for a partner that its peer never heard of", () => {
   // The first one's socket broke before it was told of the second.
   const { a, b, join, clock, registry } = setUpPair();
