@@ -18,6 +18,12 @@ export function newRegistry(): PairRegistry {
 
 /** Both peers of so many pairs, each pair with a code of its own. */
 export function newMembers(pairs: number): Member[] {
+  const hello = {
+    received: 0,
+    webrtc: true,
+    relay: true,
+    maxMessageBytes: 1024,
+  };
   return Array.from({ length: 2 * pairs }, (_, i) => ({
     request: {
       code: `code ${i >> 1}`,
@@ -25,8 +31,15 @@ export function newMembers(pairs: number): Member[] {
       id: `id ${i}`,
       key: `key ${i}`,
       resumeTimeout: 0,
-      hello: { received: 0, webrtc: true, relay: true, maxMessageBytes: 1024 },
+      hello,
     },
+    askedAt: 0,
+    version: PROTOCOL_VERSION,
+    id: `id ${i}`,
+    hello,
+    signal() {},
+    packet() {},
+    refuse() {},
     waiting() {},
     found() {},
     lost() {},

@@ -26,41 +26,32 @@ import {
 import {
   type ControlMessage,
   encodeControl,
-  fromClient,
   type Heartbeat,
+  type Hello,
   type LegacyPairCode,
   type PairRequest,
   parseControl,
 } from "../protocol/control.ts";
-import {
-  fromLegacyClient,
-  LEGACY_BUSY,
-  LEGACY_HELLO,
-  legacyFound,
-  legacyWarning,
-} from "../protocol/legacy.ts";
 import { MAX_HELLO_LENGTH } from "../protocol/limits.ts";
-import { asBytes } from "../protocol/message.ts";
 import { canonicalCode } from "../protocol/pair_code.ts";
 import type { Cancel } from "../runtime.ts";
 import type { Addresses } from "./addresses.ts";
 import type { Visitor } from "./authorization.ts";
+import { type Dialect, VERSION_2 } from "./dialect.ts";
 import type { ResolvedServerOptions } from "./options.ts";
 import type { Member, PairRegistry, PlaceRequest } from "./pair_registry.ts";
+import type { Partner } from "./partner.ts";
 import type { RefusalReason } from "./server_event.ts";
 import type {
   Bytes,
   ServerSocket,
   ServerSocketHandlers,
 } from "./server_socket.ts";
-import { StandIn } from "./stand_in.ts";
 import { TokenBucket } from "./token_bucket.ts";
+import { HELLO_1, Version1 } from "./version_1.ts";
 
 /** RFC 6455: a message is larger than it may be. */
 const MESSAGE_TOO_BIG = 1009;
-
-const FROM_CLIENT = fromClient();
-const FROM_LEGACY_CLIENT = fromLegacyClient();
 
 /** It is dead when it gives no sign of life for so many heartbeats. */
 const MISSED_HEARTBEATS = 2;
@@ -142,16 +133,10 @@ export class Connection implements Member, ServerSocketHandlers {
   #socket: ServerSocket;
   #stage: "new" | "validating" | "joined" | "ended" = "new";
   #request: PlaceRequest | null = null;
-  /** Whether it speaks version 1. */
-  #legacy = false;
-  #partner: Connection | null = null;
-  /** The partner, where both have packets: version 1 has none. */
-  #receiver: Connection | null = null;
-  /** What has packets in place of this one, beside a partner of version 2. */
-  #standIn: StandIn | null = null;
+  #dialect: Dialect = VERSION_2;
+  #partner: Partner | null = null;
   #iceServers: readonly object[] = [];
-  /** Since when it has looked for a partner; `null` while it has one. */
-  #aloneSince: number | null = null;
+  #askedAt = Infinity;
   /** Whether the attempt to pair counts as failed when it ends now. */
   #attempting = false;
   /** Whether it has reported its data channel, since it has its partner. */
@@ -188,6 +173,26 @@ export class Connection implements Member, ServerSocketHandlers {
     return this.#request!;
   }
 
+  /** When it asked for a place, by the clock of the options. */
+  get askedAt(): number {
+    return this.#askedAt;
+  }
+
+  /** Which version of the protocol it speaks. */
+  get version(): 1 | 2 {
+    return this.#dialect.version;
+  }
+
+  /** Who it is, in this conversation. */
+  get id(): string | undefined {
+    return this.#request!.id;
+  }
+
+  /** What its partner is told of it. */
+  get hello(): Hello {
+    return this.#request!.hello ?? HELLO_1;
+  }
+
   /** Takes a control message. Nothing that a client sends makes it throw. */
   text(text: string): void {
     if (this.#stage === "ended") return;
@@ -201,16 +206,14 @@ export class Connection implements Member, ServerSocketHandlers {
         `have at most ${maxControlLength}`;
     } else {
       try {
-        const checks = this.#legacy ? FROM_LEGACY_CLIENT : FROM_CLIENT;
-        message = parseControl(text, checks);
+        message = parseControl(text, this.#dialect.schemas);
       } catch (error) {
         wrong = (error as SocketPeerError).message;
       }
     }
     // A user's message, like a packet: how many there are is the user's affair.
     if (message?.type === "data") {
-      if (this.#standIn) this.#speak(message.data);
-      else if (this.#partner) this.#partner.#relay(text, text.length);
+      this.#dialect.data?.(text, message.data);
     } else if (this.#takeControl()) {
       if (message) this.#handle(message, text);
       else this.#complain(tooLong ? "size" : "malformed", wrong);
@@ -225,17 +228,8 @@ export class Connection implements Member, ServerSocketHandlers {
     if (byteLength > maxPacketBytes) {
       const text =
         `a packet has ${byteLength} bytes of at most ${maxPacketBytes}`;
-      this.#refuse("size", MALFORMED, text);
-    } else if (this.#receiver) {
-      this.#receiver.#relay(bytes, byteLength);
-    } else if (this.#partner && this.#partner.#standIn) {
-      try {
-        this.#partner.#standIn.receive(asBytes(bytes)!);
-      } catch (error) {
-        const { message } = error as SocketPeerError;
-        this.#refuse("malformed", MALFORMED, message);
-      }
-    }
+      this.refuse("size", MALFORMED, text);
+    } else if (this.#dialect.version === 2) this.#partner?.packet(bytes);
   }
 
   /** The socket is closed. */
@@ -254,51 +248,48 @@ export class Connection implements Member, ServerSocketHandlers {
   waiting(): void {
     if (!this.#accept()) return;
     this.#observe({ type: "wait" });
-    if (this.#legacy) return;
-    this.#sendControl({ type: "peer.waiting", data: this.#heartbeat });
+    this.#say(this.#dialect.waiting(this.#heartbeat));
   }
 
   /** The other peer is here. */
-  found(member: Member, initiator: boolean): void {
-    const partner = member as Connection;
+  found(partner: Partner, initiator: boolean): void {
     if (!this.#accept()) return;
-    const mixed = partner.#legacy !== this.#legacy;
     this.#partner = partner;
-    this.#receiver = mixed || this.#legacy ? null : partner;
     this.#attempting = false;
     this.#upgraded = false;
-    // Of the two calls the second, when both have been told.
-    if (initiator) this.#paired(partner);
-    if (this.#legacy) {
-      if (mixed) {
-        this.#standIn = new StandIn({
-          packet: (packet) => partner.#relay(packet, packet.length),
-          message: (text) => this.#relay(text, text.length),
-        });
-      }
-      this.#send(legacyFound(initiator && !mixed));
-    } else {
-      const { interval } = this.#heartbeat;
-      const { id, hello = LEGACY_HELLO } = partner.request;
-      const iceServers = this.#iceServers.length > 0 && !mixed
-        ? this.#iceServers
-        : undefined;
-      initiator &&= !mixed;
-      const data = { interval, initiator, id, hello, iceServers };
-      this.#sendControl({ type: "peer.found", data });
-    }
+    const { interval } = this.#heartbeat;
+    const iceServers = this.#iceServers;
+    const introduction = { interval, initiator, iceServers };
+    this.#send(this.#dialect.found(partner, introduction));
   }
 
   /** The other peer's socket broke. */
   lost(): void {
-    this.#forgetPartner();
-    this.#aloneSince = this.#options.now();
-    if (!this.#legacy) this.#sendControl({ type: "peer.lost" });
+    this.#part();
+    this.#say(this.#dialect.lost);
+  }
+
+  /** Hands it a control message of its partner, as it came. */
+  signal(text: string): void {
+    this.#send(text);
+  }
+
+  /** Hands it a packet of its partner, as it came. */
+  packet(data: string | Bytes): void {
+    if (this.#dialect.packet) this.#dialect.packet(data);
+    else this.#relay(data);
   }
 
   /** Somebody asks for the other peer's place. */
   knocked(): void {
     this.#sendControl({ type: "peer.knock" });
+  }
+
+  /** Ends the connection for what its peer has done, saying why. */
+  refuse(reason: RefusalReason, code: number, text: string): void {
+    if (this.#stage === "ended") return;
+    this.#observeRefusal(reason);
+    this.dismiss(code, text);
   }
 
   /** Ends the connection, saying why. */
@@ -307,7 +298,7 @@ export class Connection implements Member, ServerSocketHandlers {
     const socket = this.#socket;
     if (code === BUSY) {
       this.#observeRefusal("busy");
-      if (this.#legacy) socket.send(LEGACY_BUSY);
+      if (this.#dialect.busy) socket.send(this.#dialect.busy);
     }
     if (BLAMELESS.has(code)) this.#attempting = false;
     this.#told = { code, reason };
@@ -315,18 +306,9 @@ export class Connection implements Member, ServerSocketHandlers {
     socket.close(code, closeReason(reason));
   }
 
-  #forgetPartner(): void {
-    this.#partner = this.#receiver = this.#standIn = null;
-  }
-
-  /** Has a message of version 1 said to a partner of version 2. */
-  #speak(data: unknown): void {
-    const partner = this.#partner;
-    this.#standIn!.send(data ?? null);
-    const { maxBufferedBytes } = this.#options.settings;
-    if (this.#standIn && this.#standIn.bufferedBytes > maxBufferedBytes) {
-      partner!.#refuseUnread();
-    }
+  #part(): void {
+    this.#partner = null;
+    this.#dialect.part?.();
   }
 
   #handle(message: ControlMessage, text: string): void {
@@ -339,9 +321,7 @@ export class Connection implements Member, ServerSocketHandlers {
       case "rtc.signal":
         // Where the other peer is away, it starts again when it is back. The
         // two versions do not understand each other's.
-        if (this.#partner && this.#partner.#legacy === this.#legacy) {
-          this.#partner.#send(text);
-        }
+        if (this.#partner?.version === this.version) this.#partner.signal(text);
         break;
       case "ping":
         this.#sendControl({ type: "pong" });
@@ -363,18 +343,23 @@ export class Connection implements Member, ServerSocketHandlers {
 
   async #pair(data: PairRequest | LegacyPairCode): Promise<void> {
     const { addresses, registry, settings } = this.#options;
-    this.#legacy = !(data instanceof Object);
     // A page of version 1 may have a number for its code, or have none.
     const request: PlaceRequest = data instanceof Object
       ? { ...data, code: canonicalCode(data.code) }
       : { code: data === null ? "" : String(data) };
-    if (this.#legacy && this.#socket.answersHeartbeats) {
+    const { maxBufferedBytes, maxPairCodeLength, pairTimeout } = settings;
+    if (!(data instanceof Object)) {
+      this.#dialect = new Version1({
+        maxBufferedBytes,
+        relay: (data) => this.#relay(data),
+      });
+    }
+    if (!this.#dialect.heartbeats && this.#socket.answersHeartbeats) {
       // Nobody would notice that it is dead.
       const text = "a client of version 1 must not say v=2 in its address";
-      this.#refuse("malformed", MALFORMED, text);
+      this.refuse("malformed", MALFORMED, text);
       return;
     }
-    const { maxPairCodeLength, pairTimeout } = settings;
     const { length } = request.code;
     if (length < 1 || length > maxPairCodeLength) {
       this.#complain(
@@ -392,11 +377,11 @@ export class Connection implements Member, ServerSocketHandlers {
       return;
     }
     if (!addresses.takePair(this.address)) {
-      this.#refuse("pair_rate", RATE_LIMITED, "too many attempts to pair");
+      this.refuse("pair_rate", RATE_LIMITED, "too many attempts to pair");
       return;
     }
     this.#attempting = true;
-    this.#aloneSince = this.#options.now();
+    this.#askedAt = this.#options.now();
     this.#request = request;
     this.#stage = "validating";
     this.#deadline();
@@ -407,11 +392,11 @@ export class Connection implements Member, ServerSocketHandlers {
     });
     if (!await this.#isValid(request.code)) {
       const text = "the pair code is not accepted";
-      this.#refuse("pair_code", PAIR_CODE_REFUSED, text);
+      this.refuse("pair_code", PAIR_CODE_REFUSED, text);
       return;
     }
     // Not before, so that who guesses at codes gets no credentials made.
-    if (this.#stage === "validating" && !this.#legacy) {
+    if (this.#stage === "validating" && this.#dialect.heartbeats) {
       await this.#getIceServers();
     }
     if (this.#stage === "validating") registry.join(this);
@@ -443,7 +428,7 @@ export class Connection implements Member, ServerSocketHandlers {
     if (this.#stage === "validating") {
       this.#stage = "joined";
       this.#deadline();
-      if (!this.#legacy) {
+      if (this.#dialect.heartbeats) {
         // What tells it so is as good as a ping.
         this.#heartbeats = 1;
         this.#beatLater();
@@ -478,24 +463,12 @@ export class Connection implements Member, ServerSocketHandlers {
     });
   }
 
-  #paired(partner: Connection): void {
-    const now = this.#options.now();
-    const oneMs = now - (this.#aloneSince ?? now);
-    const otherMs = now - (partner.#aloneSince ?? now);
-    this.#aloneSince = partner.#aloneSince = null;
-    this.#observe({
-      type: "pair",
-      waitedMs: Math.max(oneMs, otherMs),
-      pairingMs: Math.min(oneMs, otherMs),
-    });
-  }
-
   #takeControl(): boolean {
     const { addresses, now, settings } = this.#options;
     const taken = this.#control.take(1, settings.controlRate, now()) &&
       addresses.takeControl(this.address);
     if (!taken) {
-      this.#refuse("control_rate", RATE_LIMITED, "too many control messages");
+      this.refuse("control_rate", RATE_LIMITED, "too many control messages");
     }
     return taken;
   }
@@ -503,17 +476,10 @@ export class Connection implements Member, ServerSocketHandlers {
   /** Says what can't be handled. Without a place nothing is left to go on with. */
   #complain(reason: RefusalReason, message: string): void {
     this.#observeRefusal(reason);
-    if (this.#legacy) this.#send(legacyWarning(message));
-    else this.#sendControl({ type: "error", data: { message } });
+    this.#say(this.#dialect.complaint(message));
     // In version 1 nobody is told of a place, so nobody waits for it.
-    const waits = this.#legacy && this.#stage === "validating";
+    const waits = this.version === 1 && this.#stage === "validating";
     if (this.#stage !== "joined" && !waits) this.dismiss(MALFORMED, message);
-  }
-
-  #refuse(reason: RefusalReason, code: number, text: string): void {
-    if (this.#stage === "ended") return;
-    this.#observeRefusal(reason);
-    this.dismiss(code, text);
   }
 
   #observeRefusal(reason: RefusalReason): void {
@@ -528,10 +494,17 @@ export class Connection implements Member, ServerSocketHandlers {
     this.#send(encodeControl(message));
   }
 
-  #relay(data: string | Bytes, size: number): void {
+  /** Sends a text, unless its version has no words for it. */
+  #say(text: string | undefined): void {
+    if (text !== undefined) this.#send(text);
+  }
+
+  #relay(data: string | Bytes): void {
     const { traffic } = this.#options;
     traffic.relayedPackets++;
-    traffic.relayedBytes += size;
+    traffic.relayedBytes += typeof data === "string"
+      ? data.length
+      : data.byteLength;
     this.#send(data);
   }
 
@@ -541,18 +514,14 @@ export class Connection implements Member, ServerSocketHandlers {
     // On Deno a socket that does not read can't be closed, and what waits for
     // it stays: it must not be given more.
     if (this.#socket.bufferedAmount > this.#options.settings.maxBufferedBytes) {
-      this.#refuseUnread();
+      this.refuse("unread", UNRESPONSIVE, "it does not read what it is sent");
     }
-  }
-
-  #refuseUnread(): void {
-    this.#refuse("unread", UNRESPONSIVE, "it does not read what it is sent");
   }
 
   /** No partner was found: by who guesses at codes, or who waited in vain. */
   #endAttempt(code: number): void {
     const { addresses, now, settings } = this.#options;
-    const aloneMs = now() - (this.#aloneSince ?? Infinity);
+    const aloneMs = now() - this.#askedAt;
     // A guesser has no time to wait, and not many sockets to wait with.
     const waited = code === PEER_TIMEOUT || this.#stage === "joined" &&
         aloneMs >= (settings.peerTimeout || LONG_WAIT_MS);
@@ -566,7 +535,7 @@ export class Connection implements Member, ServerSocketHandlers {
     this.#stage = "ended";
     // Its socket may never be reported closed: nothing may hang on it.
     this.#socket = GONE;
-    this.#forgetPartner();
+    this.#part();
     this.#deadline();
     this.#renewal?.();
     if (this.#request) this.#options.registry.leave(this, forGood);

@@ -15,6 +15,7 @@ import {
 import type { PairRequest, Ticket } from "../protocol/control.ts";
 import { MAX_RESUME_TIMEOUT_MS } from "../protocol/limits.ts";
 import type { Cancel } from "../runtime.ts";
+import type { Partner } from "./partner.ts";
 
 /** What a peer asks for; one of version 1 has a pair code and nothing else. */
 export type PlaceRequest =
@@ -22,13 +23,15 @@ export type PlaceRequest =
   & Partial<PairRequest>;
 
 /** A peer that is here: the one that asks for a place, or has one. */
-export interface Member {
+export interface Member extends Partner {
   /** What it asked for. */
   readonly request: PlaceRequest;
+  /** When it did, by the registry's clock. */
+  readonly askedAt: number;
   /** It has its place; the other peer is not here. */
   waiting(): void;
   /** The other peer is here, now or again. */
-  found(partner: Member, initiator: boolean): void;
+  found(partner: Partner, initiator: boolean): void;
   /** The other peer's socket broke, and its place is kept, if it has an id. */
   lost(): void;
   /** Somebody asks for the place of the other peer, whose socket broke. */
@@ -43,6 +46,8 @@ interface Seat {
   readonly id: string | undefined;
   readonly key: string | undefined;
   member: Member | null;
+  /** Since when it has looked for a partner; `null` while it has one. */
+  aloneSince: number | null;
   /** Whether its owner has said that it is about to leave for good. */
   isLeaving?: boolean;
 }
@@ -100,6 +105,11 @@ export interface PairRegistryOptions {
   now(): number;
   /** Calls back once, later. */
   after(delayMs: number, callback: () => void): Cancel;
+  /**
+   * Two have found each other, at first or again: how long the one that has
+   * looked for longer did so, and how long the other, in milliseconds.
+   */
+  paired?(waitedMs: number, pairingMs: number): void;
 }
 
 /**
@@ -173,6 +183,7 @@ export class PairRegistry {
       }
       const old = seat.member;
       seat.member = member;
+      seat.aloneSince = member.askedAt;
       if (slot.seats.length === 1) slot.expected = partner;
       this.#count(slot);
       old?.dismiss(TAKEN_OVER, "a newer socket of this peer has its place");
@@ -183,7 +194,7 @@ export class PairRegistry {
         this.#knock(taken!, member);
         return;
       }
-      slot.seats.push({ id, key, member });
+      slot.seats.push({ id, key, member, aloneSince: member.askedAt });
       slot.resumeTimeoutMs = Math.max(
         slot.resumeTimeoutMs,
         Math.min(member.request.resumeTimeout ?? 0, MAX_RESUME_TIMEOUT_MS),
@@ -209,7 +220,7 @@ export class PairRegistry {
     if (other?.member && isLegacy(other)) {
       slot.seats.splice(slot.seats.indexOf(seat), 1);
       this.#count(slot);
-      other.member.lost();
+      this.#lose(other);
     } else if (forGood || !conversation || isLegacy(seat)) {
       const newcomer = endKnock(slot);
       this.#remove(slot);
@@ -217,7 +228,7 @@ export class PairRegistry {
       if (newcomer) this.join(newcomer);
     } else if (other?.member) {
       this.#count(slot);
-      other.member.lost();
+      this.#lose(other);
     } else {
       this.#count(slot);
       slot.timer?.();
@@ -383,8 +394,24 @@ export class PairRegistry {
     }
     first.member.found(second.member, false);
     // Being told may have been the end of the first, and of both.
-    if (first.member) second.member?.found(first.member, true);
-    else second.member?.waiting();
+    if (first.member && second.member) {
+      this.#report(first, second);
+      second.member.found(first.member, true);
+    } else second.member?.waiting();
+  }
+
+  /** Says how long each of two has looked for the other. */
+  #report(...seats: readonly Seat[]): void {
+    const now = this.#options.now();
+    const waits = seats.map(({ aloneSince }) => now - (aloneSince ?? now));
+    for (const seat of seats) seat.aloneSince = null;
+    this.#options.paired?.(Math.max(...waits), Math.min(...waits));
+  }
+
+  /** A peer has lost its partner, and looks for it. */
+  #lose(seat: Seat): void {
+    seat.aloneSince = this.#options.now();
+    seat.member!.lost();
   }
 
   /**

@@ -6,7 +6,7 @@
  */
 
 import { SERVICE_RESTART } from "../protocol/close_code.ts";
-import { systemRuntime } from "../runtime.ts";
+import { type Runtime, systemRuntime } from "../runtime.ts";
 import {
   answer,
   type ConnectionInfo,
@@ -19,7 +19,6 @@ import {
   recognizeServer,
 } from "./adapters/host.ts";
 import type { HttpServer, WsServer } from "./adapters/ws.ts";
-import { Addresses } from "./addresses.ts";
 import {
   type AdmissionRequest,
   admit,
@@ -29,7 +28,8 @@ import {
   type Welcome,
 } from "./admission.ts";
 import { authorized } from "./authorization.ts";
-import { Connection, type ConnectionOptions } from "./connection.ts";
+import type { Connection } from "./connection.ts";
+import { Exchange } from "./exchange.ts";
 import { IceServers } from "./ice_servers.ts";
 import { OpenSockets } from "./open_sockets.ts";
 import {
@@ -37,7 +37,6 @@ import {
   resolveServerOptions,
   type SocketPeerServerOptions,
 } from "./options.ts";
-import { PairRegistry } from "./pair_registry.ts";
 import { retryDelays } from "./retry_delay.ts";
 import type { ServerStats } from "./server_event.ts";
 import type { ServerSocket } from "./server_socket.ts";
@@ -114,14 +113,12 @@ export class SocketPeerServer {
   readonly ready: Promise<ListeningAddress>;
 
   readonly #options: ResolvedServerOptions;
-  readonly #addresses: Addresses;
-  readonly #registry: PairRegistry;
+  readonly #exchange: Exchange;
   readonly #connections = new Set<Connection>();
-  /** What all connections share. */
-  readonly #shared: ConnectionOptions;
   readonly #sockets: OpenSockets;
   readonly #told: ToldRefusals;
   readonly #gate: Gate;
+  readonly #after: Runtime["after"];
   readonly #random: () => number;
   readonly #host: Host;
   #closing: Promise<void> | null = null;
@@ -168,32 +165,23 @@ export class SocketPeerServer {
     const platform = systemRuntime();
     const { now, random } = platform;
     const { after } = new Timers(platform);
+    this.#after = after;
     this.#random = random;
-    this.#addresses = new Addresses(this.#options, now);
-    this.#told = new ToldRefusals(now);
-    this.#sockets = new OpenSockets({
-      addresses: this.#addresses,
-      observe: this.#options.observer,
-      now,
-      after,
-    });
-    const { peerTimeout } = this.#options;
-    this.#registry = new PairRegistry({
-      peerTimeoutMs: peerTimeout,
-      now,
-      after,
-    });
-    this.#shared = {
-      registry: this.#registry,
-      addresses: this.#addresses,
+    this.#exchange = new Exchange({
       settings: this.#options,
       iceServers: new IceServers(this.#options),
-      traffic: { relayedPackets: 0, relayedBytes: 0 },
       now,
       after,
       ended: (connection) => this.#connections.delete(connection),
       closed: (...end) => this.#sockets.closed(...end),
-    };
+    });
+    this.#told = new ToldRefusals(now);
+    this.#sockets = new OpenSockets({
+      addresses: this.#exchange.addresses,
+      observe: this.#options.observer,
+      now,
+      after,
+    });
     this.#gate = this.#createGate();
     const { handler } = this;
     const gate = this.#gate;
@@ -224,9 +212,10 @@ export class SocketPeerServer {
 
   /** What it has and has done until now. */
   get stats(): ServerStats {
-    const { connections } = this.#addresses;
-    const { waiting, pairs } = this.#registry;
-    return { connections, waiting, pairs, ...this.#shared.traffic };
+    const { addresses, registry, traffic } = this.#exchange;
+    const { connections } = addresses;
+    const { waiting, pairs } = registry;
+    return { connections, waiting, pairs, ...traffic };
   }
 
   /**
@@ -251,7 +240,7 @@ export class SocketPeerServer {
    * @returns Whether there was a conversation, or a peer waiting for one.
    */
   leave(pairCode: string): boolean {
-    return this.#registry.end(pairCode);
+    return this.#exchange.registry.end(pairCode);
   }
 
   /**
@@ -277,7 +266,7 @@ export class SocketPeerServer {
   async #close(drainTimeout: number): Promise<void> {
     this.#closed = true;
     // Nobody is to be told first that the other is lost.
-    this.#registry.clear();
+    this.#exchange.registry.clear();
     const connections = [...this.#connections];
     const { length } = connections;
     this.#options.observer({ type: "drain", connections: length });
@@ -292,6 +281,7 @@ export class SocketPeerServer {
   #createGate(): Gate {
     const { path, allowedOrigins, trustProxy, authorize, protocols } =
       this.#options;
+    const { addresses } = this.#exchange;
     return {
       path,
       closing: () => this.#closed,
@@ -302,7 +292,7 @@ export class SocketPeerServer {
           allowedOrigins,
           trustProxy,
           closing: this.#closed,
-          addresses: this.#addresses,
+          addresses,
           random: this.#random,
         });
         return admission.accepted
@@ -311,16 +301,16 @@ export class SocketPeerServer {
       },
       authorize: authorize && (async (request, welcome) => {
         const { observer: observe, pairTimeout: timeoutMs } = this.#options;
-        const { after } = this.#shared;
+        const after = this.#after;
         const options = { authorize, timeoutMs, observe, after };
         const decision = await authorized(request, welcome, options);
         if (decision.accepted) return decision;
-        this.#addresses.release(welcome.address);
+        addresses.release(welcome.address);
         return this.#refuse(request, decision);
       }),
       release: ({ dismissal, address }) => {
         if (dismissal) this.#told.release();
-        else this.#addresses.release(address);
+        else addresses.release(address);
       },
       open: (socket, welcome) =>
         welcome.dismissal
@@ -345,7 +335,7 @@ export class SocketPeerServer {
   #accept(socket: ServerSocket, welcome: Welcome): Connection {
     const { address, origin, auth } = welcome;
     const visitor = { auth, address, origin };
-    const connection = new Connection(socket, address, this.#shared, visitor);
+    const connection = this.#exchange.connect(socket, address, visitor);
     this.#sockets.opened(connection, socket);
     this.#connections.add(connection);
     // It was admitted just before.

@@ -4,10 +4,8 @@
  * @module
  */
 
-import { Addresses } from "../server/addresses.ts";
-import { Connection, type ConnectionOptions } from "../server/connection.ts";
+import { Exchange } from "../server/exchange.ts";
 import { resolveServerOptions } from "../server/options.ts";
-import { PairRegistry } from "../server/pair_registry.ts";
 import type { ServerSocket } from "../server/server_socket.ts";
 import {
   type Dialed,
@@ -29,7 +27,7 @@ export class SimulatedServer implements Dialed {
   readonly sockets = new Set<SimulatedSocket>();
   readonly #clock: VirtualClock;
   readonly #peerTimeoutMs: number;
-  #options: ConnectionOptions | null = null;
+  #exchange: Exchange | null = null;
 
   /** Runs. */
   constructor(clock: VirtualClock, peerTimeoutMs: number) {
@@ -40,35 +38,21 @@ export class SimulatedServer implements Dialed {
 
   /** How many pair codes are in use. */
   get places(): number {
-    return this.#options?.registry.size ?? 0;
+    return this.#exchange?.registry.size ?? 0;
   }
 
   /** Runs, if it does not. */
   start(): void {
     const { now, after } = this.#clock;
-    // Those of a server that was told nothing: no honest client meets a limit.
-    const settings = resolveServerOptions({});
-    this.#options ??= {
-      registry: new PairRegistry({
-        peerTimeoutMs: this.#peerTimeoutMs,
-        now,
-        after,
-      }),
-      addresses: new Addresses(settings, now),
-      settings,
-      iceServers: { renewMs: 0, get: () => Promise.resolve([]) },
-      traffic: { relayedPackets: 0, relayedBytes: 0 },
-      now,
-      after,
-      ended() {},
-      closed() {},
-    };
+    // No honest client meets a limit.
+    const settings = resolveServerOptions({ peerTimeout: this.#peerTimeoutMs });
+    this.#exchange ??= new Exchange({ settings, now, after });
   }
 
   /** Dies. Whose socket stalls does not notice before it is healed. */
   kill(): void {
-    const registry = this.#options?.registry;
-    this.#options = null;
+    const registry = this.#exchange?.registry;
+    this.#exchange = null;
     for (const socket of [...this.sockets]) {
       socket.loseServer(1006);
       socket.up.cut = true;
@@ -79,14 +63,14 @@ export class SimulatedServer implements Dialed {
 
   /** Ends the conversation behind a code, as `SocketPeerServer.leave()` does. */
   leave(pairCode: string): boolean {
-    return this.#options?.registry.end(pairCode) ?? false;
+    return this.#exchange?.registry.end(pairCode) ?? false;
   }
 
   /** Takes a dial, refuses it, or lets it hang. */
   dialed(socket: SimulatedSocket): void {
     if (this.dials === "swallow") return;
-    const options = this.#options;
-    if (!options || this.dials === "refuse") {
+    const exchange = this.#exchange;
+    if (!exchange || this.dials === "refuse") {
       socket.down.carry(() => socket.closed(1006));
       return;
     }
@@ -110,7 +94,7 @@ export class SimulatedServer implements Dialed {
         socket.down.carry(() => socket.closed(code, reason));
       },
     };
-    const connection = new Connection(end, undefined, options);
+    const connection = exchange.connect(end);
     socket.server = {
       text: (text) => connection.text(text),
       binary: (bytes) => {

@@ -1,14 +1,12 @@
 import { assertEquals } from "@std/assert";
-import { Addresses } from "../../src/server/addresses.ts";
-import {
-  Connection,
-  type ConnectionOptions,
-} from "../../src/server/connection.ts";
+import type { Addresses } from "../../src/server/addresses.ts";
+import type { Connection } from "../../src/server/connection.ts";
+import { Exchange } from "../../src/server/exchange.ts";
 import {
   resolveServerOptions,
   type SocketPeerServerOptions,
 } from "../../src/server/options.ts";
-import { PairRegistry } from "../../src/server/pair_registry.ts";
+import type { PairRegistry } from "../../src/server/pair_registry.ts";
 import type { ServerEvent } from "../../src/server/server_event.ts";
 import type { ServerSocket } from "../../src/server/server_socket.ts";
 import { VirtualClock } from "../../testing.ts";
@@ -91,8 +89,7 @@ export interface FakePeer {
 /** A server without a network. */
 export class FakeServer {
   readonly clock = new VirtualClock();
-  readonly registry: PairRegistry;
-  readonly addresses: Addresses;
+  readonly exchange: Exchange;
   /** Connections that have reported their end. */
   readonly ended: Connection[] = [];
   /** With which code and reason each of them ended. */
@@ -101,14 +98,12 @@ export class FakeServer {
   readonly closed: Connection[] = [];
   /** With which code and reason each of them was. */
   readonly closes: { code: number; reason: string }[] = [];
-  readonly traffic = { relayedPackets: 0, relayedBytes: 0 };
   #events: ServerEvent[] = [];
   pairCodeValidator: Validator = () => true;
   readonly iceServers = {
     renewMs: 0,
     get: (): Promise<object[]> => Promise.resolve([]),
   };
-  readonly #options: ConnectionOptions;
 
   constructor(options: SocketPeerServerOptions = {}) {
     const settings = resolveServerOptions({
@@ -117,19 +112,9 @@ export class FakeServer {
       ...options,
     });
     const { now, after } = this.clock;
-    this.registry = new PairRegistry({
-      peerTimeoutMs: settings.peerTimeout,
-      now,
-      after,
-    });
-    this.addresses = new Addresses(settings, now);
-    const { registry, addresses, traffic, iceServers } = this;
-    this.#options = {
-      registry,
-      addresses,
+    this.exchange = new Exchange({
       settings,
-      traffic,
-      iceServers,
+      iceServers: this.iceServers,
       now,
       after,
       ended: (connection, code, reason) => {
@@ -140,7 +125,19 @@ export class FakeServer {
         this.closed.push(connection);
         this.closes.push({ code, reason });
       },
-    };
+    });
+  }
+
+  get registry(): PairRegistry {
+    return this.exchange.registry;
+  }
+
+  get addresses(): Addresses {
+    return this.exchange.addresses;
+  }
+
+  get traffic() {
+    return this.exchange.traffic;
   }
 
   /** What was observed since the last call. */
@@ -159,7 +156,7 @@ export class FakeServer {
 
   connect(address?: string): FakePeer {
     const socket = new FakeSocket();
-    const connection = new Connection(socket, address, this.#options);
+    const connection = this.exchange.connect(socket, address);
     return { socket, connection };
   }
 

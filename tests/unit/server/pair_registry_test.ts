@@ -4,6 +4,7 @@ import {
   type Member,
   PairRegistry,
 } from "../../../src/server/pair_registry.ts";
+import type { Partner } from "../../../src/server/partner.ts";
 import { VirtualClock } from "../../../testing.ts";
 import { fuzz } from "../../support/fuzz.ts";
 
@@ -15,6 +16,8 @@ const HOURS_MS = 10 * 3_600_000;
 /** One socket of a peer, which writes down what the registry tells it. */
 class TestMember implements Member {
   readonly request: PairRequest;
+  readonly askedAt: number;
+  readonly version = 2;
   readonly #registry: PairRegistry;
   #events: string[] = [];
   /** What a test has happen while it is being told something. */
@@ -28,8 +31,10 @@ class TestMember implements Member {
     registry: PairRegistry,
     id: string,
     fields: Partial<PairRequest> = {},
+    askedAt = 0,
   ) {
     this.#registry = registry;
+    this.askedAt = askedAt;
     this.request = {
       code: "code",
       version: 2,
@@ -41,10 +46,24 @@ class TestMember implements Member {
     };
   }
 
+  get id() {
+    return this.request.id;
+  }
+
+  get hello() {
+    return this.request.hello;
+  }
+
   join(): this {
     this.#registry.join(this);
     return this;
   }
+
+  signal(): void {}
+
+  packet(): void {}
+
+  refuse(): void {}
 
   /** Its socket breaks. */
   break(): void {
@@ -69,8 +88,8 @@ class TestMember implements Member {
     this.#tell("waiting");
   }
 
-  found(partner: Member, initiator: boolean): void {
-    this.partner = partner.request.id;
+  found(partner: Partner, initiator: boolean): void {
+    this.partner = partner.id;
     this.#tell(`found ${this.partner}${initiator ? " to offer" : ""}`);
   }
 
@@ -923,6 +942,31 @@ Deno.test("PairRegistry.join() has no newcomer wait for one that says it leaves,
   assertEquals(c.told(), ["dismissed 4005"]);
   a.leave();
   assertNothingLeft({ join, ...pairs });
+});
+
+Deno.test("PairRegistry reports how long each of two has looked for the other", () => {
+  const clock = new VirtualClock();
+  const reports: number[][] = [];
+  const registry = new PairRegistry({
+    peerTimeoutMs: PEER_TIMEOUT_MS,
+    ...clock,
+    paired: (...waits) => reports.push(waits),
+  });
+  const join = (id: string, fields?: Partial<PairRequest>) =>
+    new TestMember(registry, id, fields, clock.now()).join();
+  const a = join("a");
+  clock.advance(1000);
+  // It asked a while ago, and had to be looked at first.
+  const b = new TestMember(registry, "b", {}, clock.now() - 5).join();
+  clock.advance(1000);
+  b.break();
+  clock.advance(300);
+  join("b", { partner: "a" });
+  // A newer socket took over before the old one broke: nobody was alone.
+  clock.advance(1000);
+  join("a", { partner: "b" });
+  assertEquals(reports, [[1000, 5], [300, 0], [0, 0]]);
+  assert(a.gone);
 });
 
 Deno.test("PairRegistry.join() keeps no place for ever for a partner that its peer never heard of", () => {

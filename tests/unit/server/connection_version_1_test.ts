@@ -5,9 +5,9 @@ import {
   pairText,
   turn,
 } from "../../support/fake_server.ts";
-import { LEGACY_HELLO } from "../../../src/protocol/legacy.ts";
 import { encodeMessage } from "../../../src/protocol/message.ts";
 import { Session } from "../../../src/protocol/session.ts";
+import { HELLO_1 } from "../../../src/server/version_1.ts";
 import { fuzz } from "../../support/fuzz.ts";
 
 const found = (initiator: boolean) => ({
@@ -18,7 +18,7 @@ const found = (initiator: boolean) => ({
 /** What one of version 2 is told of a partner of version 1. */
 const FOUND_LEGACY = {
   type: "peer.found",
-  data: { interval: 15_000, initiator: false, hello: LEGACY_HELLO },
+  data: { interval: 15_000, initiator: false, hello: HELLO_1 },
 };
 
 /** What one is sent, and how it is closed; nothing, where it is left alone. */

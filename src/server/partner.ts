@@ -1,0 +1,25 @@
+/**
+ * The other peer of a pair, wherever it is connected.
+ *
+ * @module
+ */
+
+import type { Hello } from "../protocol/control.ts";
+import type { RefusalReason } from "./server_event.ts";
+import type { Bytes } from "./server_socket.ts";
+
+/** What one peer of a pair may know of the other, and do to it. */
+export interface Partner {
+  /** Which version of the protocol it speaks. */
+  readonly version: 1 | 2;
+  /** Who it is; version 1 does not say. */
+  readonly id: string | undefined;
+  /** What it tells its partner. */
+  readonly hello: Hello;
+  /** Hands it a control message of its partner, as it came. */
+  signal(text: string): void;
+  /** Hands it a packet, or between two of version 1 a message, as it came. */
+  packet(data: string | Bytes): void;
+  /** Ends its connection for what it has done, saying why. */
+  refuse(reason: RefusalReason, code: number, text: string): void;
+}
