@@ -27,7 +27,12 @@ import { measureMessages } from "./messages.ts";
 import { measureNetworks } from "./network.ts";
 import { installPackages } from "./packages.ts";
 import { type Plan, PLANS } from "./plan.ts";
-import { measureMemory, measurePackets, measurePairings } from "./relay.ts";
+import {
+  measureBunPackets,
+  measureMemory,
+  measurePackets,
+  measurePairings,
+} from "./relay.ts";
 import {
   describeRun,
   keepResults,
@@ -44,6 +49,7 @@ type Step = (plan: Plan, net: string) => Promise<Work[]>;
 const SUITES = {
   relay: [
     measurePackets,
+    measureBunPackets,
     measureMessages,
     measurePairings,
     measureMemory,

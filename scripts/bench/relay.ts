@@ -25,11 +25,17 @@ const BARE = "bare Deno";
 /** Ours on Node, whose limit is another. */
 const OURS_ON_WS = "socketpeer on ws";
 
+/** Ours on Bun, and its limit. */
+const OURS_ON_BUN = "socketpeer on Bun";
+const BARE_BUN = "bare Bun";
+
 const WIRES = {
   [OURS]: protocolWire,
   [OURS_ON_WS]: protocolWire,
   [BARE]: bareWire,
   "bare ws": bareWire,
+  [OURS_ON_BUN]: protocolWire,
+  [BARE_BUN]: bareWire,
 } as const satisfies Partial<Record<ServerName, Wire>>;
 
 type Relay = keyof typeof WIRES;
@@ -48,6 +54,27 @@ export async function measurePackets(plan: Plan): Promise<Work[]> {
       const busiest = count === plan.pairCounts.at(-1);
       if (busiest && bytes === 64) works.push(latencyWork(outcome, count));
     }
+  }
+  return works;
+}
+
+/** Packets on Bun, where it is there. */
+export async function measureBunPackets(plan: Plan): Promise<Work[]> {
+  const count = 50;
+  await using stage = await Stage.open([OURS_ON_BUN, BARE_BUN], count);
+  if (!stage.complete) return [];
+  const works: Work[] = [];
+  for (const bytes of plan.packetBytes) {
+    const { samples, notes } = await stage.run(plan, bytes);
+    const { [OURS_ON_BUN]: ours, [BARE_BUN]: bare } = samples;
+    works.push({
+      name: `server CPU per packet on Bun, ${size(bytes)}, ${pairsText(count)}`,
+      unit: "µs",
+      better: "less",
+      samples: pick({ [OURS]: ours, [BARE_BUN]: bare }, ({ cpuUs }) => cpuUs),
+      targets: [{ against: [BARE_BUN], ratio: 1.1 }],
+      notes,
+    });
   }
   return works;
 }
@@ -73,6 +100,11 @@ class Stage implements AsyncDisposable {
       }
     }
     return stage;
+  }
+
+  /** Whether all of them run. */
+  get complete(): boolean {
+    return this.#notes.length === 0;
   }
 
   async run(plan: Plan, bytes: number): Promise<Outcome<ExchangeResult>> {
@@ -195,26 +227,45 @@ export async function measureMemory(plan: Plan): Promise<Work[]> {
     [BARE]: () => run(BARE),
     [OURS_ON_WS]: () => run(OURS_ON_WS),
     "bare ws": () => run("bare ws"),
+    [OURS_ON_BUN]: () => run(OURS_ON_BUN),
+    [BARE_BUN]: () => run(BARE_BUN),
   });
-  const { [OURS_ON_WS]: onWs, ...others } = samples;
+  const {
+    [OURS_ON_WS]: onWs,
+    [OURS_ON_BUN]: onBun,
+    [BARE_BUN]: bareBun,
+    ...others
+  } = samples;
   const name = `memory per idle connection`;
-  return [{
-    name: `${name}, ${count.toLocaleString("en")} of them`,
-    unit: "KiB",
-    better: "less",
-    samples: others,
-    targets: [{ against: [BARE], ratio: 1.25 }],
-    notes,
-  }, {
-    name: `${name} on ws`,
-    unit: "KiB",
-    better: "less",
-    samples: {
-      ...onWs && { [OURS]: onWs },
-      ...others["bare ws"] && { "bare ws": others["bare ws"] },
+  return [
+    {
+      name: `${name}, ${count.toLocaleString("en")} of them`,
+      unit: "KiB",
+      better: "less",
+      samples: others,
+      targets: [{ against: [BARE], ratio: 1.25 }],
+      notes,
     },
-    targets: [{ against: ["bare ws"], ratio: 1.25 }],
-  }];
+    {
+      name: `${name} on ws`,
+      unit: "KiB",
+      better: "less",
+      samples: {
+        ...onWs && { [OURS]: onWs },
+        ...others["bare ws"] && { "bare ws": others["bare ws"] },
+      },
+      targets: [{ against: ["bare ws"], ratio: 1.25 }],
+    },
+    ...onBun && bareBun
+      ? [{
+        name: `${name} on Bun`,
+        unit: "KiB" as const,
+        better: "less" as const,
+        samples: { [OURS]: onBun, [BARE_BUN]: bareBun },
+        targets: [{ against: [BARE_BUN], ratio: 1.8 }],
+      }]
+      : [],
+  ];
 }
 
 function pairsText(count: number): string {

@@ -29,7 +29,9 @@ const COMMANDS = {
   socketpeer: [...DENO, "socketpeer.ts"],
   // There it listens with node:http and ws.
   "socketpeer on ws": [...NODE, "socketpeer.ts"],
+  "socketpeer on Bun": ["bun", "socketpeer.ts"],
   "bare Deno": [...DENO, "bare_deno.ts"],
+  "bare Bun": ["bun", "bare_bun.mjs"],
   "bare ws": [...NODE, "bare_ws.mjs"],
   "socket.io": [...NODE, "socketio.mjs"],
   PeerJS: [...NODE, "peerjs.mjs"],
@@ -37,13 +39,15 @@ const COMMANDS = {
 
 const FOLDER = new URL("servers/", import.meta.url);
 
-/** The same command, with what Node can run in place of TypeScript. */
+/** The same command, with what Node and Bun can run in place of TypeScript. */
 async function runnable(
   command: readonly string[],
 ): Promise<readonly string[]> {
   const program = command.at(-1)!;
-  if (command[0] !== "node" || !program.endsWith(".ts")) return command;
-  const bundle = await bundleForNode(new URL(program, FOLDER));
+  const [runtime] = command;
+  if (runtime !== "node" && runtime !== "bun") return command;
+  if (!program.endsWith(".ts")) return command;
+  const bundle = await bundleForNode(new URL(program, FOLDER), runtime);
   return [...command.slice(0, -1), bundle];
 }
 

@@ -10,9 +10,9 @@
 import {
   type ConnectionInfo,
   type ListeningServer,
-  requestPath,
   serve,
 } from "./adapters/deno.ts";
+import { requestPath } from "./adapters/fetch.ts";
 import { type Command, helpText, parseCommand } from "./flags.ts";
 import { logEvents } from "./logs.ts";
 import type { Metrics } from "./metrics.ts";

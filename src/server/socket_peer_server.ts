@@ -126,7 +126,7 @@ export class SocketPeerServer {
 
   /**
    * Creates a server that listens by itself unless `listen` is `false`: with
-   * `Deno.serve` on Deno, with `node:http` and `ws` on Node and Bun.
+   * `Deno.serve` on Deno, `Bun.serve` on Bun, `node:http` and `ws` on Node.
    *
    * @throws {TypeError | RangeError} If an option is not what it must be.
    * @throws {Deno.errors.AddrInUse} If the port is taken, on Deno; elsewhere
@@ -193,7 +193,8 @@ export class SocketPeerServer {
 
   /**
    * The server beneath: the one that was given, or that listens; of
-   * `Deno.serve` or `node:http`. `null` where there is none.
+   * `Deno.serve` or `node:http`, or what stands for that of `Bun.serve`. `null`
+   * where there is none.
    */
   get server(): ListeningServer | HttpServer | null {
     return this.#host.server;
@@ -202,7 +203,7 @@ export class SocketPeerServer {
   /**
    * The server of `ws` beneath, given or made, from the start: listen to its
    * `connection` event for every socket that is let in. `null` with
-   * `Deno.serve`, whose WebSockets need no server object of their own; and in a
+   * `Deno.serve` and `Bun.serve`, whose WebSockets need no server object; and in a
    * bundle that has `ws` inside it, with none beside it in `node_modules`, until
    * {@linkcode SocketPeerServer.ready}.
    */

@@ -1,6 +1,7 @@
 /**
  * How a server of the benchmark talks to it: its port on the first line of
- * stdout, then one line of JSON for each line of stdin: `tidy` collects garbage first. Runs on Deno and Node.
+ * stdout, then one line of JSON for each line of stdin: `tidy` collects garbage first. Runs on Deno,
+ * Node and Bun.
  *
  * @module
  */
@@ -16,7 +17,7 @@ import { createInterface } from "node:readline";
 export function report(port) {
   const lines = createInterface({ input: process.stdin });
   lines.on("line", (line) => {
-    if (line === "tidy") globalThis.gc?.();
+    if (line === "tidy") (globalThis.gc ?? globalThis.Bun?.gc)?.(true);
     const { user, system } = process.cpuUsage();
     const { rss } = process.memoryUsage();
     process.stdout.write(JSON.stringify({ cpuUs: user + system, rss }) + "\n");

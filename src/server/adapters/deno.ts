@@ -4,18 +4,13 @@
  * @module
  */
 
-import {
-  answersHeartbeats,
-  type Gate,
-  type Refusal,
-  refusal,
-  type Welcome,
-} from "../admission.ts";
+import { answersHeartbeats, type Gate, type Welcome } from "../admission.ts";
 import type {
   Bytes,
   ServerSocket,
   ServerSocketHandlers,
 } from "../server_socket.ts";
+import { answerFetch } from "./fetch.ts";
 
 /** A server that listens: the part of `Deno.HttpServer` that is used here. */
 export interface ListeningServer {
@@ -62,21 +57,6 @@ export function serve(
   );
 }
 
-/** An address that nothing is to be made of but its parts. */
-const SIMPLE_ADDRESS = /^https?:\/\/[\w.-]+(?::\d+)?(\/[\w/-]*)(?:\?|$)/;
-
-/** The path that a request asks for, if its address can be read. */
-export function requestPath({ url }: Request): string | undefined {
-  const simple = SIMPLE_ADDRESS.exec(url);
-  if (simple) return simple[1];
-  try {
-    return new URL(url).pathname;
-  } catch {
-    // Deno makes the address of a header that a client may fill with anything.
-    return undefined;
-  }
-}
-
 /**
  * Answers a request: an upgrade of a WebSocket, or what is wrong with it.
  *
@@ -93,46 +73,8 @@ export function answer(
         `SocketPeerServer a node:http server or a ws server`,
     );
   }
-  const { method, url, headers } = request;
   const { hostname } = (info?.remoteAddr ?? {}) as { hostname?: string };
-  // All is read before the upgrade: afterwards Deno has closed the request.
-  const asked = {
-    method,
-    path: requestPath(request),
-    remoteAddress: hostname,
-    url,
-    headers: () => new Headers(headers),
-    header: (name: string) => headers.get(name),
-    // Once a client is gone its socket would never open, nor close, and hold up
-    // the server's end. Deno warns, once, whoever reads the signal: that it is
-    // aborted after an answer too harms nothing here.
-    onLeft: (callback: () => void) =>
-      request.signal.addEventListener("abort", callback, { once: true }),
-  };
-  const admission = gate.admit(asked);
-  const askFurther = admission.accepted && !admission.dismissal &&
-    gate.authorize?.(asked, admission);
-  return askFurther
-    ? askFurther.then((decision) => settle(request, decision, gate))
-    : settle(request, admission, gate);
-}
-
-function settle(
-  request: Request,
-  admission: Welcome | Refusal,
-  gate: Gate,
-): Response {
-  if (!admission.accepted) return respond(admission);
-  try {
-    return upgrade(request, admission, gate);
-  } catch (error) {
-    gate.release(admission);
-    return respond(refusal(400, `Not a request for a WebSocket: ${error}`));
-  }
-}
-
-function respond({ status, message, headers }: Refusal): Response {
-  return new Response(message, { status, headers: { ...headers } });
+  return answerFetch(request, hostname, gate, upgrade);
 }
 
 function upgrade(

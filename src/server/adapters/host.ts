@@ -7,6 +7,7 @@
 
 import type { Gate } from "../admission.ts";
 import type { ResolvedServerOptions } from "../options.ts";
+import { isBun, serveBun } from "./bun.ts";
 import {
   type ConnectionInfo,
   isDeno,
@@ -61,7 +62,8 @@ export function createHost(
       : httpHost(given, options);
   }
   if (!options.listen) return mounted();
-  return isDeno() ? denoHost(options) : nodeHost(options);
+  if (isDeno()) return denoHost(options);
+  return isBun() ? bunHost(options) : nodeHost(options);
 }
 
 /**
@@ -113,6 +115,23 @@ function denoHost({ host, port, handler }: HostOptions): Host {
       hostname: server.addr.hostname,
       port: server.addr.port,
     }),
+    close: () => server.shutdown(),
+  };
+}
+
+function bunHost(options: HostOptions): Host {
+  const { host, port, gate } = options;
+  let server: ListeningServer;
+  try {
+    server = serveBun(host, port, maxPayload(options), gate);
+  } catch (error) {
+    // As on Node, from where one may come.
+    return { ...mounted(), ready: Promise.reject(error) };
+  }
+  return {
+    server,
+    socket: null,
+    ready: Promise.resolve(server.addr),
     close: () => server.shutdown(),
   };
 }
