@@ -188,8 +188,13 @@ export class Scene implements AsyncDisposable {
       await page.goto(`${stage.origin}/${query}`);
       const peer = new PagePeer(page, LIMIT_MS);
       const url = `http://127.0.0.1:${tcp.port}`;
-      await peer.start({ pairCode, url, ...options.peer });
-      if (options.meter !== null) await startMeter(peer, options.meter);
+      // What came before there is a meter would never be counted.
+      await peer.start({ pairCode, url, ...options.peer, autoconnect: false });
+      if (options.meter !== null) {
+        await createMeterOf(peer, options.meter);
+        await peer.run(() => meter.start());
+      }
+      await peer.run(() => recorder.peer.connect());
       return { page, peer, browser, tcp, access: links[side] };
     };
     // The second to arrive makes the offers.
@@ -210,7 +215,9 @@ export class Scene implements AsyncDisposable {
 
   /** Begins to count anew, where a new conversation has begun. */
   async startMeters(): Promise<void> {
-    await this.each((peer) => startMeter(peer));
+    await this.each((peer) => createMeterOf(peer));
+    // Not before both count.
+    await this.each((peer) => peer.run(() => meter.start()));
   }
 
   /** Does something with both peers at once. */
@@ -280,14 +287,13 @@ export class Scene implements AsyncDisposable {
   }
 }
 
-async function startMeter(peer: PagePeer, options = {}): Promise<void> {
+async function createMeterOf(peer: PagePeer, options = {}): Promise<void> {
   await peer.run(
     (source, options) => {
       // As it refers to nothing, its source is all that the page needs.
       const create: typeof createMeter = (0, eval)(`(${source})`);
       recorder.peer.off("data");
       globalThis.meter = create(recorder.peer, options);
-      meter.start();
     },
     String(createMeter),
     options,
