@@ -16,7 +16,7 @@ import { gzipSync } from "node:zlib";
 import { minify } from "terser";
 import config from "../deno.json" with { type: "json" };
 import { root } from "./deno.ts";
-import { packPrivateNames } from "./private_names.ts";
+import { numberPrivateNames, packPrivateNames } from "./private_names.ts";
 import shortNames from "./short_names.json" with { type: "json" };
 
 /** Where the bundle is kept. */
@@ -73,12 +73,15 @@ async function shrink(
     format: { comments: /^!/ },
     toplevel: true,
   });
+  const text = `${code}\n`;
+  // The names take a quarter of a minute to choose: where nothing else has
+  // changed, those that were chosen stay.
+  const kept = await Deno.readFile(bundleFile).catch(() => new Uint8Array());
+  const keptText = new TextDecoder().decode(kept);
+  if (numberPrivateNames(keptText) === numberPrivateNames(text)) return kept;
   const encoder = new TextEncoder();
-  const packed = packPrivateNames(
-    `${code}\n`,
-    (text) => gzippedSize(encoder.encode(text)),
-  );
-  return encoder.encode(packed);
+  const sizeOf = (text: string) => gzippedSize(encoder.encode(text));
+  return encoder.encode(packPrivateNames(text, sizeOf));
 }
 
 /**

@@ -17,7 +17,7 @@ export function packPrivateNames(
   code: string,
   sizeOf: (code: string) => number,
 ): string {
-  const pieces = code.split(/(\bclass\b|#[\w$]+)/);
+  const pieces = cut(code);
   const classes = placesByClass(pieces);
   let least = sizeOf(code);
   for (let before = Infinity; least < before;) {
@@ -34,6 +34,25 @@ export function packPrivateNames(
     }
   }
   return pieces.join("");
+}
+
+/**
+ * The code with the private members of each class numbered in the order in
+ * which they appear: two that differ in such names alone become one.
+ */
+export function numberPrivateNames(code: string): string {
+  const pieces = cut(code);
+  for (const members of placesByClass(pieces)) {
+    for (const [number, places] of members.entries()) {
+      for (const place of places) pieces[place] = `#${number}`;
+    }
+  }
+  return pieces.join("");
+}
+
+/** Private names, the word that begins a class, and what is between them. */
+function cut(code: string): string[] {
+  return code.split(/(\bclass\b|#[\w$]+)/);
 }
 
 /** Of each class, where each of its private names stands. */

@@ -1,6 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { gzipSync } from "node:zlib";
-import { packPrivateNames } from "../../../scripts/private_names.ts";
+import {
+  numberPrivateNames,
+  packPrivateNames,
+} from "../../../scripts/private_names.ts";
 
 const CODE = `
 const First = class { #a = 1; #b = 2; #c() { return this.#a; }
@@ -20,4 +23,15 @@ Deno.test("packPrivateNames() makes code smaller, which does what it did", () =>
 
 Deno.test("packPrivateNames() leaves code as it is where nothing is won", () => {
   assertEquals(packPrivateNames(CODE, (code) => code.length), CODE);
+});
+
+Deno.test("numberPrivateNames() tells code apart by all but such names", () => {
+  const packed = packPrivateNames(CODE, sizeOf);
+  assert(packed !== CODE);
+  assertEquals(numberPrivateNames(packed), numberPrivateNames(CODE));
+  // Another member of the same class, or another order of them.
+  for (const [from, to] of [["#b = 2", "#b = 3"], ["this.#a;", "this.#b;"]]) {
+    const other = CODE.replace(from, to);
+    assert(numberPrivateNames(other) !== numberPrivateNames(CODE), from);
+  }
 });
