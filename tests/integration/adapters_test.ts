@@ -119,6 +119,7 @@ Deno.test("SocketPeerServer.handler stands beside routes and files of Deno.serve
 });
 
 const node = findRuntime("node", 20);
+const bun = findRuntime("bun", 1);
 
 Deno.test("SocketPeerServer loads ws on Deno where it is attached, and never else", async () => {
   const program = new URL("../support/loaded_packages.ts", import.meta.url);
@@ -181,17 +182,20 @@ Deno.test({
   },
 });
 
-Deno.test({
-  name: "SocketPeerServer.ready rejects on Node where the port is taken",
-  ignore: "missing" in node,
-  async fn() {
-    using taken = Deno.listen({ hostname: HOST, port: 0 });
-    const { code, stdout, stderr } = await new Deno.Command("node", {
-      args: [await bundleFor("node", "port_taken"), `${taken.addr.port}`],
-    }).output();
-    assertEquals(
-      [code, text(stdout), text(stderr)],
-      [0, "EADDRINUSE", ""],
-    );
-  },
-});
+for (const [command, found] of [["node", node], ["bun", bun]] as const) {
+  Deno.test({
+    name:
+      `SocketPeerServer.ready rejects on ${command} where the port is taken`,
+    ignore: "missing" in found,
+    async fn() {
+      using taken = Deno.listen({ hostname: HOST, port: 0 });
+      const { code, stdout, stderr } = await new Deno.Command(command, {
+        args: [await bundleFor(command, "port_taken"), `${taken.addr.port}`],
+      }).output();
+      assertEquals(
+        [code, text(stdout), text(stderr)],
+        [0, "EADDRINUSE", ""],
+      );
+    },
+  });
+}

@@ -97,11 +97,11 @@ function isWsServer(server: HttpServer | WsServer): server is WsServer {
 }
 
 /** On no server of its own: someone else's calls the handler. */
-function mounted(): Host {
+function mounted(ready: Host["ready"] = nothingListens()): Host {
   return {
     server: null,
     socket: null,
-    ready: nothingListens(),
+    ready,
     close: () => Promise.resolve(),
   };
 }
@@ -126,7 +126,7 @@ function bunHost(options: HostOptions): Host {
     server = serveBun(host, port, maxPayload(options), gate);
   } catch (error) {
     // As on Node, from where one may come.
-    return { ...mounted(), ready: Promise.reject(error) };
+    return mounted(Promise.reject(error));
   }
   return {
     server,
