@@ -95,9 +95,7 @@ export function checkPacketSize(packet: Uint8Array): void {
   const plausible = length === ACK_PACKET_BYTES ||
     length >= PACKET_HEADER_BYTES && length <= MAX_PACKET_BYTES;
   if (!plausible) {
-    throw new ProtocolError(
-      `Cannot read a packet of ${length} bytes`,
-    );
+    throw new ProtocolError(`Cannot read a packet of ${length} bytes`);
   }
 }
 

@@ -212,7 +212,7 @@ export class PairRegistry {
   leave(member: Member, forGood: boolean): void {
     const slot = this.#slots.get(member.request.code);
     if (slot?.knock?.member === member) endKnock(slot);
-    const seat = slot?.seats.find((seat) => seat.member === member);
+    const seat = seatOf(slot, member);
     if (!slot || !seat) return;
     seat.member = null;
     const other = slot.seats.find((other) => other !== seat);
@@ -242,14 +242,12 @@ export class PairRegistry {
   /** The peer that is here does not hear the one that is away either. */
   letIn(member: Member): void {
     const slot = this.#slots.get(member.request.code);
-    const isHere = slot?.seats.some((seat) => seat.member === member);
-    if (slot?.knock && isHere) slot.knock.isLetIn = true;
+    if (slot?.knock && seatOf(slot, member)) slot.knock.isLetIn = true;
   }
 
   /** A peer will leave for good as soon as all that it has sent has arrived. */
   leaveSoon(member: Member): void {
-    const slot = this.#slots.get(member.request.code);
-    const seat = slot?.seats.find((seat) => seat.member === member);
+    const seat = seatOf(this.#slots.get(member.request.code), member);
     if (seat) seat.isLeaving = true;
   }
 
@@ -419,7 +417,7 @@ export class PairRegistry {
    * whoever has the other place and is away loses it here.
    */
   #waitForAnyone(slot: Slot, member: Member): void {
-    const own = slot.seats.find((seat) => seat.member === member);
+    const own = seatOf(slot, member);
     // Being told may have been the end of it.
     if (!own || this.#slots.get(slot.code) !== slot) return;
     const other = slot.seats.find((seat) => seat !== own);
@@ -469,6 +467,11 @@ export class PairRegistry {
 /** Names a peer's place: nobody keeps two peers from choosing one `id`. */
 function placeKey(id: string, code: string): string {
   return `${id.length} ${id}${code}`;
+}
+
+/** The place that a peer has, as long as it is here. */
+function seatOf(slot: Slot | undefined, member: Member): Seat | undefined {
+  return slot?.seats.find((seat) => seat.member === member);
 }
 
 function isLegacy({ id }: Seat): boolean {

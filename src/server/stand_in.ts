@@ -5,8 +5,7 @@
  */
 
 import { SocketPeerError } from "../errors.ts";
-import { encodeControl } from "../protocol/control.ts";
-import { FrameKind, probeNumber } from "../protocol/frame.ts";
+import { probeNumber } from "../protocol/frame.ts";
 import { MAX_CONTROL_BYTES } from "../protocol/limits.ts";
 import { encodeMessage, type Message } from "../protocol/message.ts";
 import { Session } from "../protocol/session.ts";
@@ -31,12 +30,9 @@ export class StandIn {
   constructor(handlers: StandInHandlers) {
     this.#handlers = handlers;
     const message = (data: Message) => {
-      const { kind } = encodeMessage(data);
-      const text = encodeControl({ type: "data", data });
-      if (
-        kind !== FrameKind.TEXT && kind !== FrameKind.JSON ||
-        text.length > MAX_CONTROL_BYTES
-      ) {
+      // With bytes anywhere in it this is no text.
+      const { payload: text } = encodeMessage({ type: "data", data });
+      if (typeof text !== "string" || text.length > MAX_CONTROL_BYTES) {
         throw new SocketPeerError(
           "MESSAGE_TOO_LARGE",
           `Cannot send this to a peer of version 1: it takes text and JSON of ` +

@@ -15,18 +15,32 @@ if (!ignore) shareBrowser();
 /** What makes a page use TURN or nothing. */
 const RELAYED = { rtcConfig: { iceTransportPolicy: "relay" } } as const;
 
+/** Two pages, and a server that knows a secret: that of the TURN server. */
+async function openScene(otherSecret?: string) {
+  await using stack = new AsyncDisposableStack();
+  const turnServer = stack.use(await startTurnServer());
+  const { urls, secret } = turnServer;
+  const turn = { urls, secret: otherSecret ?? secret, ttl: 60 };
+  const { url } = stack.use(startServer({ turn }));
+  const pair = stack.use(await browserPair());
+  const owned = stack.move();
+  return {
+    turnServer,
+    pair,
+    start: () => pair.start({ url, ...RELAYED }),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
 Deno.test({
   name:
     "SocketPeer upgrades through a TURN server with credentials of its server",
   ignore,
   async fn() {
-    await using turnServer = await startTurnServer();
-    const { urls, secret } = turnServer;
-    const turn = { urls, secret, ttl: 60 };
-    await using server = startServer({ turn });
-    await using pair = await browserPair();
+    await using scene = await openScene();
+    const { pair, turnServer } = scene;
 
-    await pair.start({ url: server.url, ...RELAYED });
+    await scene.start();
     await pair.each((peer) => peer.until("upgrade"));
     const traffic = await Traffic.start(pair.peers);
     await traffic.flow();
@@ -60,11 +74,8 @@ Deno.test({
   name: "SocketPeer goes over to renewed TURN credentials, and loses nothing",
   ignore,
   async fn() {
-    await using turnServer = await startTurnServer();
-    const { urls, secret } = turnServer;
-    const turn = { urls, secret, ttl: 60 };
-    await using server = startServer({ turn });
-    await using pair = await browserPair();
+    await using scene = await openScene();
+    const { pair, turnServer } = scene;
     for (const page of pair.pages) {
       await page.evaluate(() => {
         globalThis.WebSocket = class extends WebSocket {
@@ -76,8 +87,9 @@ Deno.test({
       });
     }
 
-    await pair.start({ url: server.url, ...RELAYED });
+    await scene.start();
     await pair.each((peer) => peer.until("upgrade"));
+    const { urls, secret } = turnServer;
     const traffic = await Traffic.start(pair.peers);
     for (const [index, page] of pair.pages.entries()) {
       const name = `abcdef${index}`;
@@ -113,13 +125,10 @@ Deno.test({
     "SocketPeer stays on the relay where the TURN server has another secret",
   ignore,
   async fn() {
-    await using turnServer = await startTurnServer();
-    const { urls } = turnServer;
-    const turn = { urls, secret: "another", ttl: 60 };
-    await using server = startServer({ turn });
-    await using pair = await browserPair();
+    await using scene = await openScene("another");
+    const { pair, turnServer } = scene;
 
-    await pair.start({ url: server.url, ...RELAYED });
+    await scene.start();
     // The pages have asked, and were refused.
     await turnServer.said(/user <\d+:[0-9a-f]+>: .*error 401/);
     const traffic = await Traffic.start(pair.peers);

@@ -1,6 +1,5 @@
 /** Browsers with every implementation of WebRTC outside of them. */
 
-import { deadline } from "@std/async";
 import { assertEquals } from "@std/assert";
 import { SocketPeer } from "../../client.ts";
 import {
@@ -9,11 +8,10 @@ import {
   shareBrowser,
 } from "../support/browser_pair.ts";
 import { findFirefox } from "../support/find_browser.ts";
+import { next, untilState } from "../support/next_event.ts";
 import { record } from "../support/recorder.ts";
 import { startServer } from "../support/start_server.ts";
 import { WEB_RTC } from "../support/web_rtc.ts";
-
-const PATIENCE_MS = 14_000;
 
 const firefox = await findFirefox() !== undefined;
 const browsers: BrowserName[] = ["chromium", "firefox"];
@@ -41,19 +39,13 @@ for (const browser of browsers) {
           }
           const peer = new SocketPeer({ ...options, wrtc });
           const recording = record(peer);
-          const upgraded = new Promise<void>((resolve) =>
-            peer.once("upgrade", resolve)
-          );
+          const upgraded = next(peer, "upgrade");
           try {
             if (pageOffers) {
-              await new Promise<void>((resolve) =>
-                peer.on("statechange", (state) => {
-                  if (state === "waiting") resolve();
-                })
-              );
+              await untilState(peer, "waiting");
               await page.start(options);
             }
-            await deadline(upgraded, PATIENCE_MS);
+            await upgraded;
             await page.until("upgrade");
             peer.send("text 🦄");
             peer.send({ list: [null, new Uint8Array([1, 2])] });

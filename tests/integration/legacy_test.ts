@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
-import { SocketPeer, type SocketPeerEvents } from "../../client.ts";
+import { SocketPeer } from "../../client.ts";
 import { LegacyClient } from "../support/legacy_client.ts";
+import { next } from "../support/next_event.ts";
 import { pairData, RawClient } from "../support/raw_client.ts";
 import { record } from "../support/recorder.ts";
 import { startServer, type TestServer } from "../support/start_server.ts";
@@ -198,11 +199,6 @@ async function joinMixedPair(server: TestServer) {
   await next(peer, "connect");
   await old.next("peer.found");
   return { old, peer, recording };
-}
-
-/** Resolves when an event comes. */
-function next(peer: SocketPeer, event: keyof SocketPeerEvents): Promise<void> {
-  return new Promise((resolve) => peer.once(event, () => resolve()));
 }
 
 Deno.test("SocketPeer and a client of version 1 say all that both can, in order", async () => {

@@ -6,29 +6,15 @@
 import wrtc from "@roamhq/wrtc";
 import { assert, assertEquals } from "@std/assert";
 import { deadline } from "@std/async";
-import {
-  SocketPeer,
-  type SocketPeerEvents,
-  type SocketPeerOptions,
-} from "../../client.ts";
+import { SocketPeer, type SocketPeerOptions } from "../../client.ts";
 import { SocketPeerServer } from "../../server.ts";
 import { WebSocket as NpmWebSocket } from "ws";
 import type { WebRtc, WebSocketLike } from "../../src/runtime.ts";
+import { next } from "../support/next_event.ts";
 import { record } from "../support/recorder.ts";
 import { startServer } from "../support/start_server.ts";
 
 const PATIENCE_MS = 15_000;
-
-/** The arguments of the next event of a name. */
-function next<Name extends keyof SocketPeerEvents>(
-  peer: SocketPeer,
-  event: Name,
-): Promise<SocketPeerEvents[Name]> {
-  return deadline(
-    new Promise((resolve) => peer.once(event, (...args) => resolve(args))),
-    PATIENCE_MS,
-  );
-}
 
 /** Resolves when a peer has so many messages. */
 function messages(peer: SocketPeer, count: number): Promise<unknown[]> {

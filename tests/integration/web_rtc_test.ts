@@ -3,6 +3,7 @@
 import { deadline } from "@std/async";
 import { assertEquals } from "@std/assert";
 import { SocketPeer } from "../../client.ts";
+import { untilState } from "../support/next_event.ts";
 import { record } from "../support/recorder.ts";
 import { startServer } from "../support/start_server.ts";
 import { WEB_RTC } from "../support/web_rtc.ts";
@@ -22,9 +23,7 @@ for (const [first, wrtc] of Object.entries(WEB_RTC)) {
         const options = { pairCode: "code", url: server.url };
         const a = new SocketPeer({ ...options, wrtc });
         // The second to arrive makes the offer.
-        await new Promise((resolve) =>
-          a.on("statechange", (state) => state === "waiting" && resolve(state))
-        );
+        await untilState(a, "waiting");
         const b = new SocketPeer({ ...options, wrtc: other });
         const recordings = [record(a), record(b)];
         try {

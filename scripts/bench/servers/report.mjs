@@ -1,7 +1,7 @@
 /**
  * How a server of the benchmark talks to it: its port on the first line of
- * stdout, then one line of JSON for each line of stdin: `tidy` collects garbage first. Runs on Deno,
- * Node and Bun.
+ * stdout, then one line of JSON for each line of stdin: `tidy` collects garbage
+ * first. Runs on Deno, Node and Bun.
  *
  * @module
  */

@@ -11,7 +11,7 @@ import type {
   ServerSocketHandlers,
 } from "../server_socket.ts";
 import type { ListeningServer } from "./deno.ts";
-import { answerFetch } from "./fetch.ts";
+import { answerFetch, PROTOCOL_HEADER } from "./fetch.ts";
 
 /** A server of Bun's: what is used of it. */
 interface BunServer {
@@ -123,8 +123,6 @@ function upgrade(
   });
   if (!upgraded) throw new Error("its headers are not those of one");
 }
-
-const PROTOCOL_HEADER = "sec-websocket-protocol";
 
 /** An accepted WebSocket of Bun's. */
 class BunSocket implements ServerSocket {

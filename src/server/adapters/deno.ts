@@ -10,7 +10,7 @@ import type {
   ServerSocket,
   ServerSocketHandlers,
 } from "../server_socket.ts";
-import { answerFetch } from "./fetch.ts";
+import { answerFetch, PROTOCOL_HEADER } from "./fetch.ts";
 
 /** A server that listens: the part of `Deno.HttpServer` that is used here. */
 export interface ListeningServer {
@@ -95,8 +95,6 @@ function upgrade(
   new DenoSocket(socket, answers, welcome, gate);
   return response;
 }
-
-const PROTOCOL_HEADER = "sec-websocket-protocol";
 
 /**
  * The request, as if its client offered one subprotocol alone: in a list, Deno

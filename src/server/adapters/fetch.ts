@@ -11,6 +11,9 @@ import {
   type Welcome,
 } from "../admission.ts";
 
+/** What a client that wants a subprotocol sends. */
+export const PROTOCOL_HEADER = "sec-websocket-protocol";
+
 /** An address that nothing is to be made of but its parts. */
 const SIMPLE_ADDRESS = /^https?:\/\/[\w.-]+(?::\d+)?(\/[\w/-]*)(?:\?|$)/;
 
