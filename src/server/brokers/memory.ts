@@ -1,0 +1,224 @@
+/**
+ * An engine in this process: what joins several servers in it, for tests and
+ * for a world of virtual time.
+ *
+ * @module
+ */
+
+import type { Cancel } from "../../runtime.ts";
+import {
+  type Broker,
+  type BrokerHandlers,
+  CLAIM_MS,
+  LEASE_MS,
+} from "./broker.ts";
+
+/** What a {@linkcode MemoryEngine} needs. */
+export interface MemoryEngineOptions {
+  /** Milliseconds of a clock that never runs backwards. */
+  now(): number;
+  /** Calls back once, later; in order, where it is to be equally late. */
+  after(delayMs: number, callback: () => void): Cancel;
+}
+
+interface Claim {
+  readonly node: string;
+  readonly until: number;
+}
+
+/** Keeps claims and leases, and brings messages to whoever listens. */
+export class MemoryEngine {
+  /** How long anything travels to it, and from it, in milliseconds. */
+  latencyMs = 0;
+  /** Whose each key is. */
+  readonly claims = new Map<string, Claim>();
+  /** Until when each node has its lease. */
+  readonly leases = new Map<string, number>();
+  /** Who listens to the inbox of a node. */
+  readonly inboxes = new Map<string, MemoryBroker>();
+  readonly now: () => number;
+  readonly after: MemoryEngineOptions["after"];
+
+  /** Knows nothing. */
+  constructor({ now, after }: MemoryEngineOptions) {
+    this.now = now;
+    this.after = after;
+  }
+
+  /** Makes a node's way to it. */
+  broker(): MemoryBroker {
+    return new MemoryBroker(this);
+  }
+
+  /** Whose a key is at this moment. */
+  ownerOf(key: string): string | undefined {
+    const claim = this.claims.get(key);
+    return claim && claim.until > this.now() ? claim.node : undefined;
+  }
+
+  /** Whether a node holds its lease at this moment. */
+  holdsLease(node: string): boolean {
+    return (this.leases.get(node) ?? -Infinity) > this.now();
+  }
+
+  /** Forgets what it knows, as one that starts again with nothing on disk. */
+  forget(): void {
+    this.claims.clear();
+    this.leases.clear();
+  }
+}
+
+/** A node's way to a {@linkcode MemoryEngine}. */
+export class MemoryBroker implements Broker {
+  readonly maxMessageBytes = 1 << 20;
+  readonly #engine: MemoryEngine;
+  #handlers: BrokerHandlers | null = null;
+  #node = "";
+  /** Whether the engine is in reach. */
+  #connected = true;
+  /** Counts the connections, so that nothing outlives its own. */
+  #connection = 0;
+
+  /** Is not open yet. */
+  constructor(engine: MemoryEngine) {
+    this.#engine = engine;
+  }
+
+  /** Begins, with the engine in reach or not. */
+  open(handlers: BrokerHandlers): Promise<void> {
+    this.#handlers = handlers;
+    if (this.#connected) this.#travel(() => handlers.up());
+    return Promise.resolve();
+  }
+
+  /** Loses the engine, with all that is under way. */
+  disconnect(reason: Error = new Error("the engine is away")): void {
+    if (!this.#connected) return;
+    this.#connected = false;
+    this.#hangUp();
+    this.#handlers?.down(reason);
+  }
+
+  /** Reaches the engine again. */
+  connect(): void {
+    if (this.#connected) return;
+    this.#connected = true;
+    this.#travel(() => this.#handlers?.up());
+  }
+
+  enter(node: string): Promise<void> {
+    const { inboxes, leases } = this.#engine;
+    return this.#call(() => {
+      if (inboxes.get(this.#node) === this) inboxes.delete(this.#node);
+      leases.delete(this.#node);
+      this.#node = node;
+      inboxes.set(node, this);
+      this.#takeLease();
+    });
+  }
+
+  renew(): Promise<number> {
+    const engine = this.#engine;
+    return this.#call(() => {
+      if (!engine.holdsLease(this.#node)) return 0;
+      this.#takeLease();
+      for (const node of engine.leases.keys()) {
+        if (!engine.holdsLease(node)) engine.leases.delete(node);
+      }
+      return engine.leases.size;
+    });
+  }
+
+  send(node: string, message: Uint8Array<ArrayBuffer>): void {
+    this.#travel(() => {
+      const listener = this.#engine.inboxes.get(node);
+      if (listener) listener.#receive(message);
+      else this.#travel(() => this.#handlers!.unheard(node));
+    });
+  }
+
+  claim(key: string, instead?: string): Promise<string> {
+    const node = this.#node;
+    return this.#call(() => {
+      const owner = this.#engine.ownerOf(key);
+      const taken = owner !== undefined && owner !== node && owner !== instead;
+      if (taken) return owner;
+      this.#hold(key, node, CLAIM_MS);
+      return node;
+    });
+  }
+
+  find(key: string): Promise<string | undefined> {
+    return this.#call(() => this.#engine.ownerOf(key));
+  }
+
+  keep(keys: readonly string[], forMs: number): Promise<readonly string[]> {
+    const node = this.#node;
+    return this.#call(() =>
+      keys.filter((key) => {
+        if (this.#engine.ownerOf(key) !== node) return true;
+        this.#hold(key, node, forMs);
+        return false;
+      })
+    );
+  }
+
+  free(keys: readonly string[]): Promise<void> {
+    const node = this.#node;
+    return this.#call(() => {
+      for (const key of keys) {
+        if (this.#engine.ownerOf(key) === node) this.#engine.claims.delete(key);
+      }
+    });
+  }
+
+  isAlive(node: string): Promise<boolean> {
+    const { inboxes } = this.#engine;
+    return this.#call(() => this.#engine.holdsLease(node) && inboxes.has(node));
+  }
+
+  close(): Promise<void> {
+    if (this.#connected) this.#engine.leases.delete(this.#node);
+    this.#connected = false;
+    this.#hangUp();
+    return Promise.resolve();
+  }
+
+  #receive(message: Uint8Array<ArrayBuffer>): void {
+    this.#travel(() => this.#handlers!.message(message));
+  }
+
+  #hold(key: string, node: string, forMs: number): void {
+    const until = this.#engine.now() + forMs;
+    this.#engine.claims.set(key, { node, until });
+  }
+
+  #takeLease(): void {
+    this.#engine.leases.set(this.#node, this.#engine.now() + LEASE_MS);
+  }
+
+  #hangUp(): void {
+    this.#connection++;
+    const { inboxes } = this.#engine;
+    if (inboxes.get(this.#node) === this) inboxes.delete(this.#node);
+  }
+
+  /** Asks the engine; there is no answer once the connection is gone. */
+  #call<Answer>(ask: () => Answer): Promise<Answer> {
+    return new Promise((resolve) =>
+      this.#travel(() => {
+        const answer = ask();
+        this.#travel(() => resolve(answer));
+      })
+    );
+  }
+
+  /** One way, as long as this connection lives. */
+  #travel(arrive: () => void): void {
+    if (!this.#connected) return;
+    const connection = this.#connection;
+    this.#engine.after(this.#engine.latencyMs, () => {
+      if (connection === this.#connection) arrive();
+    });
+  }
+}
