@@ -13,6 +13,7 @@ const ENTRIES = [
   "client.ts",
   "server.ts",
   "metrics.ts",
+  "brokers.ts",
   "testing.ts",
 ];
 
@@ -28,6 +29,7 @@ const RULES: readonly { from: string; may: readonly string[] }[] = [
   { from: "client.ts", may: ["src/client/", ...SHARED] },
   { from: "server.ts", may: ["src/server/", ...SHARED] },
   { from: "metrics.ts", may: ["src/server/"] },
+  { from: "brokers.ts", may: ["src/server/"] },
   { from: "testing.ts", may: ["src/testing/", ...SHARED] },
 
   { from: "src/errors.ts", may: [] },
@@ -43,6 +45,15 @@ const RULES: readonly { from: string; may: readonly string[] }[] = [
   {
     from: "src/server/adapters/",
     may: ["src/server/", ...SHARED, "npm:ws", "node:"],
+  },
+  {
+    // For the command alone: nobody else is to load them.
+    from: "src/server/brokers/redis_at.ts",
+    may: ["src/server/brokers/", "npm:@redis/client"],
+  },
+  {
+    from: "src/server/brokers/nats_at.ts",
+    may: ["src/server/brokers/", "npm:@nats-io/transport-node"],
   },
   { from: "src/server/brokers/", may: ["src/server/", ...SHARED] },
   {
@@ -60,6 +71,20 @@ const RULES: readonly { from: string; may: readonly string[] }[] = [
     // Nothing else may load what only operators need.
     from: "src/server/metrics.ts",
     may: ["src/server/*", ...SHARED, "npm:prom-client"],
+  },
+  {
+    // What spans nodes, which only the exchange knows of.
+    from: "src/server/nodes/",
+    may: [
+      "src/server/nodes/",
+      "src/server/*",
+      "src/server/brokers/broker.ts",
+      ...SHARED,
+    ],
+  },
+  {
+    from: "src/server/exchange.ts",
+    may: ["src/server/*", "src/server/nodes/shared_registry.ts", ...SHARED],
   },
   {
     from: "src/server/",

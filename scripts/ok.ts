@@ -15,6 +15,7 @@ const ENTRIES = [
   "client.ts",
   "server.ts",
   "metrics.ts",
+  "brokers.ts",
   "testing.ts",
 ];
 

@@ -22,9 +22,11 @@ const DOCUMENTED = [
   "client.ts",
   "server.ts",
   "metrics.ts",
+  "brokers.ts",
   "testing.ts",
   "src",
   "README.md",
+  "docs",
 ];
 
 /** Each is a step by itself, so no two browsers run at once. */

@@ -7,6 +7,9 @@
 
 import type { Bytes } from "../server_socket.ts";
 
+/** How much of a message nodes need beside a packet in it, in bytes. */
+export const ENVELOPE_BYTES = 64;
+
 /** How long a node is taken for alive after its last renewal, in milliseconds. */
 export const LEASE_MS = 5000;
 
@@ -63,7 +66,8 @@ export interface Broker {
   /** Says whose a key is. */
   find(key: string): Promise<string | undefined>;
   /**
-   * Has keys stay this node's for so long from now.
+   * Has keys stay this node's for so long from now, at most for
+   * {@linkcode CLAIM_MS}.
    *
    * @returns Those that are not this node's, which it MUST NOT touch.
    */
@@ -82,7 +86,10 @@ export interface BrokerHandlers {
   message(message: Bytes): void;
   /** The engine is reached, at first or again. What was sent meanwhile is lost. */
   up(): void;
-  /** The engine is not reached any more. Each `down` follows an `up`. */
+  /**
+   * The engine is not reached, or not any more. Told at first too, and again
+   * where it is another reason.
+   */
   down(reason: Error): void;
   /** Nobody listens to the inbox of a node, where the engine can tell. */
   unheard(node: string): void;

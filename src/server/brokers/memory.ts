@@ -68,6 +68,8 @@ export class MemoryEngine {
   }
 }
 
+const AWAY = new Error("the engine is away");
+
 /** A node's way to a {@linkcode MemoryEngine}. */
 export class MemoryBroker implements Broker {
   readonly maxMessageBytes = 1 << 20;
@@ -76,6 +78,7 @@ export class MemoryBroker implements Broker {
   #node = "";
   /** Whether the engine is in reach. */
   #connected = true;
+  #closed = false;
   /** Counts the connections, so that nothing outlives its own. */
   #connection = 0;
 
@@ -88,11 +91,12 @@ export class MemoryBroker implements Broker {
   open(handlers: BrokerHandlers): Promise<void> {
     this.#handlers = handlers;
     if (this.#connected) this.#travel(() => handlers.up());
+    else handlers.down(AWAY);
     return Promise.resolve();
   }
 
   /** Loses the engine, with all that is under way. */
-  disconnect(reason: Error = new Error("the engine is away")): void {
+  disconnect(reason: Error = AWAY): void {
     if (!this.#connected) return;
     this.#connected = false;
     this.#hangUp();
@@ -101,7 +105,7 @@ export class MemoryBroker implements Broker {
 
   /** Reaches the engine again. */
   connect(): void {
-    if (this.#connected) return;
+    if (this.#connected || this.#closed) return;
     this.#connected = true;
     this.#travel(() => this.#handlers?.up());
   }
@@ -177,11 +181,15 @@ export class MemoryBroker implements Broker {
     return this.#call(() => this.#engine.holdsLease(node) && inboxes.has(node));
   }
 
-  close(): Promise<void> {
-    if (this.#connected) this.#engine.leases.delete(this.#node);
+  async close(): Promise<void> {
+    this.#closed = true;
+    if (!this.#connected) return;
+    // What was sent before goes out.
+    await this.#call(() => {
+      this.#engine.leases.delete(this.#node);
+    });
     this.#connected = false;
     this.#hangUp();
-    return Promise.resolve();
   }
 
   #receive(message: Uint8Array<ArrayBuffer>): void {
