@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ResolvedServerOptions } from "./options.ts";
+import type { Rate, ResolvedServerOptions } from "./options.ts";
 import { TokenBucket } from "./token_bucket.ts";
 
 /** What one address has and may. */
@@ -39,6 +39,8 @@ const SWEEP_AT = 1024;
 export class Addresses {
   readonly #limits: AddressLimits;
   readonly #now: () => number;
+  /** What this server lets an address do. */
+  #pairRate: Rate;
   readonly #entries = new Map<string, Entry>();
   #connections = 0;
   /** Those without an address. */
@@ -50,6 +52,19 @@ export class Addresses {
   constructor(limits: AddressLimits, now: () => number) {
     this.#limits = limits;
     this.#now = now;
+    this.#pairRate = limits.pairRate;
+  }
+
+  /**
+   * So many servers are one: each takes its share of what an address may try,
+   * so that guessing at all of them is no quicker than at one.
+   */
+  share(servers: number): void {
+    const { burst, perSecond } = this.#limits.pairRate;
+    this.#pairRate = {
+      burst: Math.max(1, Math.floor(burst / servers)),
+      perSecond: perSecond / servers,
+    };
   }
 
   /** How many addresses are kept. */
@@ -104,7 +119,7 @@ export class Addresses {
   takePair(address: string | undefined): boolean {
     if (address === undefined) return true;
     return this.#entry(address)
-      .pairs.take(1, this.#limits.pairRate, this.#now());
+      .pairs.take(1, this.#pairRate, this.#now());
   }
 
   /** An attempt to pair has found no partner. */
@@ -112,7 +127,7 @@ export class Addresses {
     if (address === undefined) return;
     this.#entry(address).pairs.charge(
       FAILED_PAIR_COST - 1,
-      this.#limits.pairRate,
+      this.#pairRate,
       this.#now(),
     );
   }
@@ -120,8 +135,7 @@ export class Addresses {
   /** An attempt to pair was no guess: it is as if it had not been made. */
   pairForgiven(address: string | undefined): void {
     if (address === undefined) return;
-    const { pairRate } = this.#limits;
-    this.#entry(address).pairs.charge(-1, pairRate, this.#now());
+    this.#entry(address).pairs.charge(-1, this.#pairRate, this.#now());
   }
 
   /** Tells, once, when nearly all come from one address. */
@@ -144,7 +158,7 @@ export class Addresses {
     const entry = {
       connections: 0,
       control: new TokenBucket(this.#limits.addressControlRate, now),
-      pairs: new TokenBucket(this.#limits.pairRate, now),
+      pairs: new TokenBucket(this.#pairRate, now),
     };
     this.#entries.set(address, entry);
     return entry;
@@ -152,7 +166,8 @@ export class Addresses {
 
   /** Forgets who has nothing open and has waited out what it did. */
   #sweep(): void {
-    const { addressControlRate, pairRate } = this.#limits;
+    const { addressControlRate } = this.#limits;
+    const pairRate = this.#pairRate;
     const now = this.#now();
     for (const [address, { connections, control, pairs }] of this.#entries) {
       const idle = connections === 0 &&

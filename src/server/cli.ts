@@ -13,6 +13,7 @@ import {
   serve,
 } from "./adapters/deno.ts";
 import { requestPath } from "./adapters/fetch.ts";
+import { brokerAt } from "./brokers/at.ts";
 import { type Command, helpText, parseCommand } from "./flags.ts";
 import { logEvents } from "./logs.ts";
 import type { Metrics } from "./metrics.ts";
@@ -141,7 +142,15 @@ export async function main(args: string[]): Promise<number> {
   return 0;
 }
 
-async function start({ options, logs, metrics }: Command): Promise<Running> {
+/** How long a server may be cut off before it is sent nobody, in milliseconds. */
+const CUT_OFF_MS = 5000;
+
+async function start(command: Command): Promise<Running> {
+  const { logs, metrics } = command;
+  const broker = command.broker === undefined
+    ? undefined
+    : await brokerAt(command.broker);
+  const options = { ...command.options, broker };
   const log = logEvents({
     ...logs,
     write: (line) => console.error(line),
@@ -156,6 +165,8 @@ async function start({ options, logs, metrics }: Command): Promise<Running> {
     },
   });
   const { host, port, path } = resolveServerOptions(options);
+  // Nothing listens yet that would have to stop.
+  await peerServer.joined;
   let draining = false;
   let probes: ListeningServer | null = null;
   if (metrics.port !== undefined) {
@@ -166,7 +177,12 @@ async function start({ options, logs, metrics }: Command): Promise<Running> {
     probes = serve(
       metrics.host,
       metrics.port,
-      (request) => probe(request, numbers, draining),
+      (request) =>
+        probe(request, numbers, () => {
+          if (draining) return "draining";
+          const { downMs = 0 } = peerServer.stats.sharing ?? {};
+          return downMs > CUT_OFF_MS ? "cut off from the broker" : undefined;
+        }),
     );
   }
   try {
@@ -187,19 +203,21 @@ async function start({ options, logs, metrics }: Command): Promise<Running> {
 async function probe(
   request: Request,
   metrics: Metrics,
-  draining: boolean,
+  unready: () => string | undefined,
 ): Promise<Response> {
   switch (requestPath(request)) {
     case "/metrics":
       return new Response(await metrics.text(), {
         headers: { "content-type": metrics.contentType },
       });
-    case "/healthz": // To answer at all is what it takes.
+    case "/healthz": // To answer at all is what it takes, broker or not.
       return new Response("alive\n");
-    case "/readyz":
-      return draining
-        ? new Response("draining\n", { status: 503 })
+    case "/readyz": {
+      const reason = unready();
+      return reason
+        ? new Response(`${reason}\n`, { status: 503 })
         : new Response("ready\n");
+    }
     default:
       return new Response("Here are /metrics, /healthz and /readyz\n", {
         status: 404,

@@ -39,7 +39,7 @@ import type { Addresses } from "./addresses.ts";
 import type { Visitor } from "./authorization.ts";
 import { type Dialect, VERSION_2 } from "./dialect.ts";
 import type { ResolvedServerOptions } from "./options.ts";
-import type { Member, PairRegistry, PlaceRequest } from "./pair_registry.ts";
+import type { Member, PlaceRequest, Registry } from "./pair_registry.ts";
 import type { Partner } from "./partner.ts";
 import type { RefusalReason } from "./server_event.ts";
 import type {
@@ -88,7 +88,7 @@ export interface Traffic {
 
 /** What {@linkcode Connection}s need: one object for all of a server's. */
 export interface ConnectionOptions {
-  readonly registry: PairRegistry;
+  readonly registry: Registry;
   readonly addresses: Addresses;
   /** Its limits, its validator, its observer. */
   readonly settings: Pick<

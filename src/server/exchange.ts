@@ -15,6 +15,10 @@ import {
 } from "./connection.ts";
 import type { ResolvedServerOptions } from "./options.ts";
 import { PairRegistry } from "./pair_registry.ts";
+import {
+  SharedRegistry,
+  type SharedRegistryOptions,
+} from "./nodes/shared_registry.ts";
 import type { ServerSocket } from "./server_socket.ts";
 
 /** What an {@linkcode Exchange} needs. */
@@ -26,6 +30,11 @@ export interface ExchangeOptions {
   now(): number;
   /** Calls back once, later. */
   after(delayMs: number, callback: () => void): Cancel;
+  /** What joins it to the servers of other nodes. */
+  readonly sharing?: Pick<
+    SharedRegistryOptions,
+    "broker" | "names" | "soon" | "random"
+  >;
   /** As {@linkcode ConnectionOptions.ended}. */
   ended?(connection: Connection, code: number, reason: string): void;
   /** As {@linkcode ConnectionOptions.closed}. */
@@ -35,24 +44,41 @@ export interface ExchangeOptions {
 /** Wires what all connections of a server share. */
 export class Exchange {
   readonly addresses: Addresses;
+  /** Who has a place here. */
   readonly registry: PairRegistry;
+  /** What spans all nodes, where there are others. */
+  readonly shared: SharedRegistry | null;
   /** What has passed from peer to peer since the start. */
   readonly traffic: Traffic = { relayedPackets: 0, relayedBytes: 0 };
   readonly #shared: ConnectionOptions;
 
   /** Knows nobody yet. */
   constructor(options: ExchangeOptions) {
-    const { settings, now, after } = options;
+    const { settings, sharing, now, after } = options;
     this.addresses = new Addresses(settings, now);
-    this.registry = new PairRegistry({
-      peerTimeoutMs: settings.peerTimeout,
-      now,
-      after,
-      paired: (waitedMs, pairingMs) =>
-        settings.observer({ type: "pair", waitedMs, pairingMs }),
-    });
+    const local = (freed?: (code: string, met: boolean) => void) =>
+      new PairRegistry({
+        peerTimeoutMs: settings.peerTimeout,
+        now,
+        after,
+        paired: (waitedMs, pairingMs) =>
+          settings.observer({ type: "pair", waitedMs, pairingMs }),
+        freed,
+      });
+    this.shared = sharing
+      ? new SharedRegistry({
+        ...sharing,
+        maxBufferedBytes: settings.maxBufferedBytes,
+        observer: settings.observer,
+        counted: (nodes) => this.addresses.share(nodes),
+        local,
+        now,
+        after,
+      })
+      : null;
+    this.registry = this.shared?.local ?? local();
     this.#shared = {
-      registry: this.registry,
+      registry: this.shared ?? this.registry,
       addresses: this.addresses,
       traffic: this.traffic,
       settings,
@@ -63,6 +89,12 @@ export class Exchange {
       ended: (...end) => options.ended?.(...end),
       closed: (...end) => options.closed?.(...end),
     };
+  }
+
+  /** Forgets who is here, and takes nobody any more. */
+  drain(): void {
+    if (this.shared) this.shared.drain();
+    else this.registry.clear();
   }
 
   /** Takes an open socket, whose handlers the connection is. */

@@ -20,6 +20,8 @@ export interface Command {
   readonly help: boolean;
   /** Options of the server. */
   readonly options: SocketPeerServerOptions;
+  /** Where the engine is that joins this server to others, if there is one. */
+  readonly broker?: string;
   /** What is logged, and how. */
   readonly logs: {
     readonly format: "text" | "json";
@@ -288,6 +290,33 @@ const SETTINGS = {
     meaning: "how long credentials for it are good, in seconds",
     read: wholeNumber,
   },
+  broker: {
+    flag: "broker",
+    variable: "SOCKETPEER_BROKER",
+    value: "URL",
+    meaning: "engine that joins this server to others, such as " +
+      "redis://localhost:6379 or nats://localhost:4222; with a password in " +
+      "it, only the variable takes it",
+    unset: "none",
+    read: brokerUrl,
+  },
+  brokerSecretFile: {
+    flag: "broker-secret-file",
+    variable: "SOCKETPEER_BROKER_SECRET_FILE",
+    value: "F",
+    meaning: "file with a secret of at least 32 characters, the same at all " +
+      "of these servers, which keeps pair codes from the engine",
+    unset: "none",
+    read: word,
+  },
+  brokerSecret: {
+    // No flag, as above.
+    variable: "SOCKETPEER_BROKER_SECRET",
+    value: "S",
+    meaning: "that secret itself, where there is no file",
+    unset: "none",
+    read: word,
+  },
   logFormat: {
     flag: "log-format",
     variable: "SOCKETPEER_LOG_FORMAT",
@@ -421,9 +450,11 @@ export function parseCommand(
   }
   options.turn = turnOf(values, readFile);
   options.trustProxy = trustProxyOf(values);
+  options.brokerSecret = brokerSecretOf(values, readFile);
   return {
     help: help === true,
     options,
+    broker: values.broker as string | undefined,
     logs: {
       format: values.logFormat as "text" | "json",
       level: values.logLevel as LogLevel,
@@ -474,6 +505,28 @@ function trustProxyOf(
   );
 }
 
+function brokerSecretOf(
+  values: { [K in Key]?: unknown },
+  readFile: (path: string) => string,
+): string | undefined {
+  const file = values.brokerSecretFile as string | undefined;
+  const secret = file === undefined
+    ? values.brokerSecret as string | undefined
+    : secretOf("--broker-secret-file", file, readFile);
+  if (values.broker !== undefined && secret === undefined) {
+    throw new TypeError(
+      `Cannot use --broker without a secret: name a file with ` +
+        `--broker-secret-file, or set SOCKETPEER_BROKER_SECRET. It has at ` +
+        `least 32 characters, such as "openssl rand -hex 32" makes, and is ` +
+        `the same at all servers`,
+    );
+  }
+  if (values.broker !== undefined || secret === undefined) return secret;
+  throw new TypeError(
+    `Cannot use a broker's secret without a broker: name it with --broker`,
+  );
+}
+
 function turnOf(
   values: { [K in Key]?: unknown },
   readFile: (path: string) => string,
@@ -482,7 +535,7 @@ function turnOf(
   const file = values.turnSecretFile as string | undefined;
   const secret = file === undefined
     ? values.turnSecret as string | undefined
-    : secretOf(file, readFile);
+    : secretOf("--turn-secret-file", file, readFile);
   const ttl = values.turnTtl as number | undefined;
   if (urls && secret) {
     return ttl === undefined ? { urls, secret } : { urls, secret, ttl };
@@ -500,14 +553,18 @@ function turnOf(
   );
 }
 
-function secretOf(file: string, readFile: (path: string) => string): string {
+function secretOf(
+  flag: string,
+  file: string,
+  readFile: (path: string) => string,
+): string {
   let text: string;
   try {
     text = readFile(file);
   } catch (cause) {
     const [reason] = (cause as Error).message.split("\n");
     throw new TypeError(
-      `Cannot read the file that --turn-secret-file names: ${reason}`,
+      `Cannot read the file that ${flag} names: ${reason}`,
       { cause },
     );
   }
@@ -515,8 +572,7 @@ function secretOf(file: string, readFile: (path: string) => string): string {
   const secret = text.trim();
   if (secret !== "") return secret;
   throw new TypeError(
-    `Cannot take a secret from the file that --turn-secret-file names: it is ` +
-      `empty`,
+    `Cannot take a secret from the file that ${flag} names: it is empty`,
   );
 }
 
@@ -583,6 +639,26 @@ function stunUrl(text: string, name: string): string {
 function turnUrl(text: string, name: string): string {
   if (/^turns?:[^\s]+$/.test(text)) return text;
   throw refusal(text, name, `a TURN server such as "turn:turn.example.org"`);
+}
+
+const BROKER_URL = /^(rediss?|nats|tls):\/\/\S+$/;
+
+function brokerUrl(text: string, name: string): string {
+  const isAddress = BROKER_URL.test(text) && URL.canParse(text);
+  // Everybody on a machine can read the command lines of all.
+  const isSecret = isAddress &&
+    (new URL(text).password !== "" || /^(nats|tls):\/\/[^/]*@/.test(text));
+  if (isSecret && name === "--broker") {
+    throw new TypeError(
+      `Cannot use a password in --broker, as everybody on this machine can ` +
+        `read it there: set SOCKETPEER_BROKER instead`,
+    );
+  }
+  if (isAddress) return text;
+  throw new TypeError(
+    `Cannot use what it is given as ${name}: give the address of Redis or ` +
+      `NATS, such as "redis://localhost:6379" or "nats://localhost:4222"`,
+  );
 }
 
 function oneOf(...words: string[]) {

@@ -118,6 +118,10 @@ function levelOf(event: ServerEvent): LogLevel {
     case "pair":
     case "drain":
       return "info";
+    case "broker":
+      return event.up ? "info" : "error";
+    case "link":
+      return event.reason === "bye" ? "info" : "warn";
     case "crowd":
       return "warn";
     case "refuse":
@@ -152,6 +156,12 @@ function fieldsOf(event: ServerEvent): Fields {
       return { option: event.option, ...problem(event) };
     case "drain":
       return { connections: event.connections };
+    case "broker":
+      return { state: event.up ? "joined" : "cut off", reason: event.reason };
+    case "link":
+      return { reason: event.reason };
+    case "claim":
+      return { ms: event.ms };
     default:
       return {};
   }

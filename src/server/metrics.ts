@@ -33,10 +33,12 @@ import {
   UNRESPONSIVE,
 } from "../protocol/close_code.ts";
 import type {
+  LinkLoss,
   RefusalReason,
   ServerEvent,
   ServerObserver,
   ServerStats,
+  SharingStats,
 } from "./server_event.ts";
 
 /** Every reason; a record, so that none can be forgotten. */
@@ -53,6 +55,16 @@ const REASONS: Readonly<Record<RefusalReason, true>> = {
   size: true,
   unread: true,
   malformed: true,
+};
+
+/** Every way to lose a link; a record, so that none can be forgotten. */
+const LOSSES: Readonly<Record<LinkLoss, true>> = {
+  gap: true,
+  reset: true,
+  silent: true,
+  unheard: true,
+  bye: true,
+  reborn: true,
 };
 
 /**
@@ -82,6 +94,10 @@ const PAIRING_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05]
   .concat([0.1, 0.25, 0.5, 1, 2.5, 5]);
 /** From two peers that start together to people that wait for each other. */
 const WAIT_SECONDS = [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
+
+/** From an engine beside the server to one that is nearly away. */
+const CLAIM_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05]
+  .concat([0.1, 0.25, 0.5, 1, 2]);
 
 /** Options of {@linkcode Metrics}. */
 export interface MetricsOptions {
@@ -135,6 +151,8 @@ export class Metrics {
   readonly #upgrades: Counter;
   readonly #errors: Counter<"option">;
   readonly #draining: Gauge;
+  readonly #losses: Counter<"reason">;
+  readonly #claim: Histogram;
 
   /**
    * Starts at nothing.
@@ -143,16 +161,29 @@ export class Metrics {
    */
   constructor(stats: () => ServerStats, options: MetricsOptions = {}) {
     const registers = [this.#registry];
-    const gauge = (name: string, help: string, key: keyof ServerStats) =>
+    type Own = Exclude<keyof ServerStats, "sharing">;
+    const read = (key: Own | keyof SharingStats) => {
+      const { sharing, ...own } = stats();
+      return Number({ ...sharing, ...own }[key] ?? 0);
+    };
+    const gauge = (
+      name: string,
+      help: string,
+      key: Own | keyof SharingStats,
+    ) =>
       new Gauge({
         name,
         help,
         registers,
         collect() {
-          this.set(stats()[key]);
+          this.set(read(key));
         },
       });
-    const total = (name: string, help: string, key: keyof ServerStats) =>
+    const total = (
+      name: string,
+      help: string,
+      key: Own | keyof SharingStats,
+    ) =>
       new Counter({
         name,
         help,
@@ -160,7 +191,7 @@ export class Metrics {
         collect() {
           // The server counts; a counter takes no number but an increase.
           this.reset();
-          this.inc(stats()[key]);
+          this.inc(read(key));
         },
       });
 
@@ -223,10 +254,70 @@ export class Metrics {
       registers,
     });
 
+    gauge(
+      "socketpeer_broker_up",
+      "1 while this server is one of the nodes that its broker joins.",
+      "up",
+    );
+    total(
+      "socketpeer_broker_joins_total",
+      "How often it has become one of them: over 1, it was cut off.",
+      "births",
+    );
+    gauge("socketpeer_nodes", "Nodes, this one too.", "nodes");
+    gauge(
+      "socketpeer_links",
+      "Other nodes that peers of this one have to do with.",
+      "links",
+    );
+    gauge(
+      "socketpeer_claimed_codes",
+      "Pair codes that this node decides about.",
+      "claims",
+    );
+    gauge(
+      "socketpeer_remote_peers",
+      "Peers of other nodes that have their places here.",
+      "remotePeers",
+    );
+    total(
+      "socketpeer_forwarded_packets_total",
+      "Packets and signaling sent to other nodes.",
+      "forwardedPackets",
+    );
+    total(
+      "socketpeer_forwarded_bytes_total",
+      "Bytes of all messages to other nodes.",
+      "forwardedBytes",
+    );
+    total(
+      "socketpeer_forwarded_messages_total",
+      "Messages to other nodes that have brought something.",
+      "forwardedMessages",
+    );
+    gauge(
+      "socketpeer_link_waiting_bytes",
+      "Bytes that wait for other nodes to take what was sent before.",
+      "waitingBytes",
+    );
+    this.#losses = new Counter({
+      name: "socketpeer_links_lost_total",
+      help: "Links to other nodes that were lost, by reason.",
+      labelNames: ["reason"],
+      registers,
+    });
+    this.#claim = new Histogram({
+      name: "socketpeer_claim_seconds",
+      help: "Until the broker has said whose a pair code is.",
+      buckets: CLAIM_SECONDS,
+      registers,
+    });
+
     // A series that appears with its first event hides that from rate().
     for (const reason of Object.keys(REASONS)) {
       this.#refusals.inc({ reason }, 0);
     }
+    for (const reason of Object.keys(LOSSES)) this.#losses.inc({ reason }, 0);
     if (options.process ?? true) {
       collectDefaultMetrics({ register: this.#registry });
     }
@@ -268,6 +359,12 @@ export class Metrics {
         break;
       case "drain":
         this.#draining.set(1);
+        break;
+      case "link":
+        this.#losses.inc({ reason: event.reason });
+        break;
+      case "claim":
+        this.#claim.observe(event.ms / 1000);
         break;
     }
   };

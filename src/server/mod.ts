@@ -10,11 +10,15 @@ export { logEvents, type LogLevel, type LogOptions } from "./logs.ts";
 export type { Rate, SocketPeerServerOptions, TurnOptions } from "./options.ts";
 export type { AuthorizeRequest, Visitor } from "./authorization.ts";
 export type { TrustProxyOptions } from "./trusted_proxy.ts";
+export type { Broker, BrokerHandlers } from "./brokers/broker.ts";
+export type { Bytes } from "./server_socket.ts";
 export type {
+  LinkLoss,
   RefusalReason,
   ServerEvent,
   ServerObserver,
   ServerStats,
+  SharingStats,
 } from "./server_event.ts";
 export type { ConnectionInfo, ListeningServer } from "./adapters/deno.ts";
 export type { IceServer } from "../runtime.ts";

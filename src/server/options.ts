@@ -11,6 +11,7 @@ import {
 } from "../protocol/limits.ts";
 import type { IceServer } from "../runtime.ts";
 import type { AuthorizeRequest, Visitor } from "./authorization.ts";
+import { type Broker, ENVELOPE_BYTES } from "./brokers/broker.ts";
 import { normalizeOrigin } from "./origins.ts";
 import { DEFAULT_PATH, resolvePath } from "./peers_path.ts";
 import { quiet, type ServerObserver } from "./server_event.ts";
@@ -246,6 +247,21 @@ export interface SocketPeerServerOptions {
     | (() => readonly IceServer[] | Promise<readonly IceServer[]>);
   /** A TURN server for which short-lived credentials are made. */
   turn?: TurnOptions;
+  /**
+   * What joins this server to others, of whatever process or machine: peers
+   * find each other then whichever of them they are connected to. Each server
+   * needs one of its own, such as `redisBroker()` and `natsBroker()` of
+   * `@socketpeer/socketpeer/brokers` make.
+   *
+   * @default {none}
+   */
+  broker?: Broker;
+  /**
+   * At least 32 characters that are the same at all nodes and known to nobody
+   * else. They keep pair codes from whoever sees what a broker carries: only
+   * their HMAC-SHA-256 (RFC 2104) leaves a node.
+   */
+  brokerSecret?: string;
   /** Is told what happens: for logs and metrics. */
   observer?: ServerObserver;
 }
@@ -281,6 +297,8 @@ export interface ResolvedServerOptions {
     | readonly IceServer[]
     | (() => readonly IceServer[] | Promise<readonly IceServer[]>);
   readonly turn: Required<TurnOptions> | undefined;
+  readonly broker: Broker | undefined;
+  readonly brokerSecret: string | undefined;
   readonly observer: ServerObserver;
 }
 
@@ -317,6 +335,8 @@ export function resolveServerOptions(
     pairRate = { burst: 1000, perSecond: 10 },
     iceServers = [],
     turn,
+    broker,
+    brokerSecret,
     observer = () => {},
   } = options;
   checkWhole("port", port, 65_535);
@@ -343,6 +363,7 @@ export function resolveServerOptions(
     );
   }
   if (turn) checkWhole("turn.ttl", turn.ttl ?? TURN_TTL_SECONDS, MAX_WHOLE, 60);
+  if (broker) checkBroker(broker, brokerSecret, maxPacketBytes);
   if (typeof observer !== "function") {
     throw new TypeError(`Cannot use this "observer": it must be a function`);
   }
@@ -404,11 +425,15 @@ export function resolveServerOptions(
     pairRate,
     iceServers,
     turn: turn && { ...turn, ttl: turn.ttl ?? TURN_TTL_SECONDS },
+    broker,
+    brokerSecret,
     observer: quiet(observer),
   };
 }
 
 const TURN_TTL_SECONDS = 3600;
+/** As many as are in 16 bytes of hexadecimal. */
+const MIN_SECRET_LENGTH = 32;
 /** The longest delay of a timer, and more than anybody has of anything. */
 const MAX_WHOLE = 0x7fffffff;
 
@@ -417,6 +442,31 @@ function checkWhole(name: string, value: number, most: number, least = 0) {
   throw new RangeError(
     `Cannot use ${value} as "${name}": it must be a whole number from ` +
       `${least} to ${most}`,
+  );
+}
+
+function checkBroker(
+  broker: Broker,
+  secret: unknown,
+  maxPacketBytes: number,
+): void {
+  if (typeof broker.open !== "function") {
+    throw new TypeError(
+      `Cannot use this "broker": it must be one such as redisBroker() makes`,
+    );
+  }
+  if (typeof secret !== "string" || secret.length < MIN_SECRET_LENGTH) {
+    throw new TypeError(
+      `Cannot use "broker" without a "brokerSecret" of at least ` +
+        `${MIN_SECRET_LENGTH} characters: without it, whoever sees what the ` +
+        `broker carries could find out the pair codes`,
+    );
+  }
+  const most = broker.maxMessageBytes - ENVELOPE_BYTES;
+  if (maxPacketBytes <= most) return;
+  throw new RangeError(
+    `Cannot use ${maxPacketBytes} as "maxPacketBytes" with this "broker": it ` +
+      `carries packets of at most ${most} bytes`,
   );
 }
 

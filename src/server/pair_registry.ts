@@ -40,6 +40,21 @@ export interface Member extends Partner {
   dismiss(code: number, reason: string): void;
 }
 
+/** Where peers ask for their places. */
+export interface Registry {
+  /** Gives a peer its place, or dismisses it; now or later. */
+  join(member: Member): void;
+  /**
+   * A peer is gone: for good, or until its next socket. One that has no place
+   * any more is passed over.
+   */
+  leave(member: Member, forGood: boolean): void;
+  /** The peer that is here does not hear the one that is away either. */
+  letIn(member: Member): void;
+  /** A peer will leave for good as soon as all that it has sent has arrived. */
+  leaveSoon(member: Member): void;
+}
+
 /** A place of a pair: kept for its owner while that is away. */
 interface Seat {
   /** Missing in version 1: nobody can say that the place is his. */
@@ -68,8 +83,11 @@ interface Ending {
 const KNOCK_MS = 3000;
 /** How long one that is leaving may take, in milliseconds: it lingers for 5 s. */
 const LEAVE_MS = 6000;
-/** Long enough for one that has lost its socket to be back. */
-const REMEMBER_MS = 120_000;
+/**
+ * For how long endings are remembered, in milliseconds: long enough for one
+ * that has lost its socket to be back.
+ */
+export const REMEMBER_MS = 120_000;
 /** What is remembered at most: a few megabytes. */
 const MAX_REMEMBERED = 10_000;
 
@@ -110,6 +128,11 @@ export interface PairRegistryOptions {
    * looked for longer did so, and how long the other, in milliseconds.
    */
   paired?(waitedMs: number, pairingMs: number): void;
+  /**
+   * Nothing is behind a code any more; whether a conversation was, whose ending
+   * is remembered for {@linkcode REMEMBER_MS}.
+   */
+  freed?(code: string, met: boolean): void;
 }
 
 /**
@@ -126,7 +149,7 @@ export interface PairRegistryOptions {
  * A peer of version 1 has no `id`. Its conversation ends with its socket or
  * its partner's, and it waits for the next one for as long as it is here.
  */
-export class PairRegistry {
+export class PairRegistry implements Registry {
   readonly #options: PairRegistryOptions;
   readonly #slots = new Map<string, Slot>();
   /** Slots by how many of their peers are here: none, one, both. */
@@ -158,7 +181,11 @@ export class PairRegistry {
     return this.#counts[2];
   }
 
-  /** Gives a peer its place, or dismisses it. */
+  /** Whether anything is behind a code. */
+  has(code: string): boolean {
+    return this.#slots.has(code);
+  }
+
   join(member: Member): void {
     const { code, id, key, partner, leaves } = member.request;
     if (leaves) this.#giveUp(code, leaves);
@@ -205,10 +232,6 @@ export class PairRegistry {
     if (partner === undefined) this.#waitForAnyone(slot, member);
   }
 
-  /**
-   * A peer is gone: for good, or until its next socket. One that has no place
-   * any more is passed over.
-   */
   leave(member: Member, forGood: boolean): void {
     const slot = this.#slots.get(member.request.code);
     if (slot?.knock?.member === member) endKnock(slot);
@@ -225,6 +248,10 @@ export class PairRegistry {
       const newcomer = endKnock(slot);
       this.#remove(slot);
       if (other) this.#end(slot, other, PEER_LEFT, LEFT);
+      else if (forGood && slot.expected !== undefined) {
+        // That one has not come back yet, to a server that has forgotten it.
+        this.#remember(slot, slot.expected, PEER_LEFT, LEFT);
+      }
       if (newcomer) this.join(newcomer);
     } else if (other?.member) {
       this.#count(slot);
@@ -239,13 +266,11 @@ export class PairRegistry {
     }
   }
 
-  /** The peer that is here does not hear the one that is away either. */
   letIn(member: Member): void {
     const slot = this.#slots.get(member.request.code);
     if (slot?.knock && seatOf(slot, member)) slot.knock.isLetIn = true;
   }
 
-  /** A peer will leave for good as soon as all that it has sent has arrived. */
   leaveSoon(member: Member): void {
     const seat = seatOf(this.#slots.get(member.request.code), member);
     if (seat) seat.isLeaving = true;
@@ -265,6 +290,16 @@ export class PairRegistry {
       this.#end(slot, seat, ENDED_BY_SERVER, reason);
     }
     return true;
+  }
+
+  /** Forgets what is behind a code, and says who was here. */
+  evict(code: string): readonly Member[] {
+    const slot = this.#slots.get(code);
+    if (!slot) return [];
+    const newcomer = endKnock(slot);
+    this.#remove(slot);
+    const here = slot.seats.flatMap(({ member }) => member ?? []);
+    return newcomer ? [...here, newcomer] : here;
   }
 
   /**
@@ -322,34 +357,41 @@ export class PairRegistry {
   #giveUp(code: string, { id, key }: Ticket): void {
     const slot = this.#slots.get(code);
     const seat = slot?.seats.find((seat) => seat.id === id && seat.key === key);
-    if (!slot || !seat) return;
+    // Of one that has not come back to a server that has forgotten it nobody
+    // knows the key; only its partner knows its id.
+    const unseen = slot?.expected === id &&
+      !slot?.seats.some((seat) => seat.id === id);
+    if (!slot || !seat && !unseen) return;
     const others = slot.seats.filter((other) => other !== seat);
     if (others.some(isLegacy)) {
       // It waits for the next one, as always when its partner is gone.
-      seat.member?.dismiss(PEER_LEFT, LEFT);
+      seat?.member?.dismiss(PEER_LEFT, LEFT);
       return;
     }
     this.#remove(slot);
     // Of what it has given up itself it needs no word.
-    seat.member?.dismiss(PEER_LEFT, LEFT);
+    seat?.member?.dismiss(PEER_LEFT, LEFT);
     for (const other of others) this.#end(slot, other, PEER_LEFT, LEFT);
   }
 
   /** The conversation of a place is over; its peer is told, now or later. */
   #end(slot: Slot, seat: Seat, code: number, reason: string): void {
     const { id, member } = seat;
-    // Who asks for no place meanwhile does not come back.
-    if (id !== undefined && slot.resumeTimeoutMs > 0) {
-      const now = this.#options.now();
-      for (const [key, { until }] of this.#endings) {
-        const kept = until > now && this.#endings.size < MAX_REMEMBERED;
-        if (kept) break;
-        this.#endings.delete(key);
-      }
-      const ending = { code, reason, until: now + REMEMBER_MS };
-      this.#endings.set(placeKey(id, slot.code), ending);
-    }
+    if (id !== undefined) this.#remember(slot, id, code, reason);
     member?.dismiss(code, reason);
+  }
+
+  #remember(slot: Slot, id: string, code: number, reason: string): void {
+    // Who asks for no place meanwhile does not come back.
+    if (slot.resumeTimeoutMs === 0) return;
+    const now = this.#options.now();
+    for (const [key, { until }] of this.#endings) {
+      const kept = until > now && this.#endings.size < MAX_REMEMBERED;
+      if (kept) break;
+      this.#endings.delete(key);
+    }
+    const ending = { code, reason, until: now + REMEMBER_MS };
+    this.#endings.set(placeKey(id, slot.code), ending);
   }
 
   /** The slot that has a place for a peer that has none yet. */
@@ -450,6 +492,8 @@ export class PairRegistry {
     if (this.#slots.get(slot.code) !== slot) return;
     this.#slots.delete(slot.code);
     this.#counts[slot.counted]--;
+    const met = slot.seats.length > 1 || slot.expected !== undefined;
+    this.#options.freed?.(slot.code, met);
   }
 
   /** Counts a slot anew, after who is here has changed. */

@@ -31,6 +31,21 @@ export type RefusalReason =
   /** What came is not the protocol. */
   | "malformed";
 
+/** Why what was under way between two nodes may be lost. */
+export type LinkLoss =
+  /** Something is missing in what came. */
+  | "gap"
+  /** The other node has lost something. */
+  | "reset"
+  /** The other node says nothing. */
+  | "silent"
+  /** The other node is not there any more. */
+  | "unheard"
+  /** The other node closes. */
+  | "bye"
+  /** This node was cut off. */
+  | "reborn";
+
 /**
  * One thing that happened. No event has a pair code or a key in it; `address`
  * is where the peer connects from, as limits count it, if that is known: an
@@ -90,6 +105,23 @@ export type ServerEvent =
     readonly option: "authorize" | "pairCodeValidator" | "iceServers";
     readonly error: unknown;
   }
+  /**
+   * With the option `broker`: this server is one of the nodes from now on, or
+   * is cut off from the others.
+   */
+  | {
+    readonly type: "broker";
+    readonly up: boolean;
+    /** Why it is cut off. */
+    readonly reason?: string;
+  }
+  /**
+   * What was under way from or to another node may be lost: the peers concerned
+   * find each other again, and send again what has not arrived.
+   */
+  | { readonly type: "link"; readonly reason: LinkLoss }
+  /** The broker has said which node a pair code belongs to. */
+  | { readonly type: "claim"; readonly ms: number }
   /** The server closes: so many sockets are told to go elsewhere. */
   | { readonly type: "drain"; readonly connections: number };
 
@@ -121,4 +153,32 @@ export interface ServerStats {
   readonly relayedPackets: number;
   /** Bytes of those packets. */
   readonly relayedBytes: number;
+  /** With the option `broker`: what is shared with other nodes. */
+  readonly sharing?: SharingStats;
+}
+
+/** What a server shares with other nodes, at this moment. */
+export interface SharingStats {
+  /** Whether it is one of the nodes; else it is cut off, or not there yet. */
+  readonly up: boolean;
+  /** For how long it has not been, in milliseconds. */
+  readonly downMs: number;
+  /** How often it has become one of them since the start. */
+  readonly births: number;
+  /** How many nodes there are, this one too, as far as it knows. */
+  readonly nodes: number;
+  /** How many of the others peers here have to do with. */
+  readonly links: number;
+  /** Pair codes that this node decides about. */
+  readonly claims: number;
+  /** Peers of other nodes that have their places here. */
+  readonly remotePeers: number;
+  /** Packets and signaling sent to other nodes since the start. */
+  readonly forwardedPackets: number;
+  /** Bytes of messages sent to other nodes since the start. */
+  readonly forwardedBytes: number;
+  /** Those messages: the fewer for so many packets, the more share one. */
+  readonly forwardedMessages: number;
+  /** Bytes that wait for other nodes to take what was sent to them. */
+  readonly waitingBytes: number;
 }

@@ -12,6 +12,7 @@ import {
   type ConnectionInfo,
   type ListeningServer,
 } from "./adapters/deno.ts";
+import { hmacSha256, soon } from "./adapters/node.ts";
 import {
   createHost,
   type Host,
@@ -29,8 +30,9 @@ import {
 } from "./admission.ts";
 import { authorized } from "./authorization.ts";
 import type { Connection } from "./connection.ts";
-import { Exchange } from "./exchange.ts";
+import { Exchange, type ExchangeOptions } from "./exchange.ts";
 import { IceServers } from "./ice_servers.ts";
+import { secretNames } from "./nodes/names.ts";
 import { OpenSockets } from "./open_sockets.ts";
 import {
   type ResolvedServerOptions,
@@ -107,10 +109,17 @@ export interface CloseOptions {
 export class SocketPeerServer {
   /**
    * Resolves with where it listens, once it does. It rejects if it can't
-   * listen, if it is closed first, and if it has no server that could, as with
-   * `listen: false`.
+   * listen, if it is closed first, if it has no server that could, as with
+   * `listen: false`, and if its broker refuses it; one that is out of reach is
+   * not waited for.
    */
   readonly ready: Promise<ListeningAddress>;
+  /**
+   * Resolves when the broker was tried to reach: what it says then is in
+   * `stats`, and in events. It rejects if the broker refuses this server for
+   * good, as it does for a wrong password. Without a broker it resolves.
+   */
+  readonly joined: Promise<void>;
 
   readonly #options: ResolvedServerOptions;
   readonly #exchange: Exchange;
@@ -170,6 +179,7 @@ export class SocketPeerServer {
     this.#exchange = new Exchange({
       settings: this.#options,
       iceServers: new IceServers(this.#options),
+      sharing: this.#sharing(random),
       now,
       after,
       ended: (connection) => this.#connections.delete(connection),
@@ -186,8 +196,13 @@ export class SocketPeerServer {
     const { handler } = this;
     const gate = this.#gate;
     this.#host = createHost(given, { ...this.#options, handler, gate });
-    this.ready = this.#host.ready;
-    // Whoever does not look at it has nothing to be told.
+    this.joined = this.#exchange.shared?.open() ?? Promise.resolve();
+    this.ready = this.#host.ready.then(async (address) => {
+      await this.joined;
+      return address;
+    });
+    // Whoever does not look at them has nothing to be told.
+    this.joined.catch(() => {});
     this.ready.catch(() => {});
   }
 
@@ -213,10 +228,11 @@ export class SocketPeerServer {
 
   /** What it has and has done until now. */
   get stats(): ServerStats {
-    const { addresses, registry, traffic } = this.#exchange;
+    const { addresses, registry, shared, traffic } = this.#exchange;
     const { connections } = addresses;
     const { waiting, pairs } = registry;
-    return { connections, waiting, pairs, ...traffic };
+    const sharing = shared?.stats;
+    return { connections, waiting, pairs, ...traffic, sharing };
   }
 
   /**
@@ -236,12 +252,14 @@ export class SocketPeerServer {
   /**
    * Ends the conversation behind a pair code, over WebSocket and WebRTC: both
    * peers get `close` with the reason `server`, and do not come back by
-   * themselves.
+   * themselves. With a broker it does not matter at which node they are.
    *
    * @returns Whether there was a conversation, or a peer waiting for one.
+   * @throws {Error} If the node that knows does not answer within 10 seconds.
    */
-  leave(pairCode: string): boolean {
-    return this.#exchange.registry.end(pairCode);
+  leave(pairCode: string): Promise<boolean> {
+    const { shared, registry } = this.#exchange;
+    return shared?.end(pairCode) ?? Promise.resolve(registry.end(pairCode));
   }
 
   /**
@@ -249,7 +267,8 @@ export class SocketPeerServer {
    * server that it was given goes on without it. Who asks for a connection
    * meanwhile gets 503. Every peer is told to dial again, after a wait that is
    * not the same for all. Conversations on data channels go on; those over the
-   * relay go on when a server is back. To call it again changes nothing.
+   * relay go on when a server is back. Of other nodes, if there are any, those
+   * take over at once. To call it again changes nothing.
    *
    * @throws {RangeError} If `drainTimeout` is no number of milliseconds.
    */
@@ -267,15 +286,24 @@ export class SocketPeerServer {
   async #close(drainTimeout: number): Promise<void> {
     this.#closed = true;
     // Nobody is to be told first that the other is lost.
-    this.#exchange.registry.clear();
+    this.#exchange.drain();
     const connections = [...this.#connections];
     const { length } = connections;
     this.#options.observer({ type: "drain", connections: length });
     this.#sendAway(connections);
+    await this.#exchange.shared?.close();
     // To stop at once would cut them off before they are told.
     await this.#sockets.emptied(drainTimeout);
     this.#sockets.terminate();
     await this.#host.close();
+  }
+
+  /** What joins it to other nodes, where it has a broker. */
+  #sharing(random: () => number): ExchangeOptions["sharing"] {
+    const { broker, brokerSecret } = this.#options;
+    if (!broker) return undefined;
+    const names = secretNames(hmacSha256(brokerSecret!));
+    return { broker, names, soon, random };
   }
 
   /** What adapters get of this. */

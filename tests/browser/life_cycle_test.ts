@@ -99,7 +99,7 @@ for (const path of PATHS) {
     await pair.each((peer) => peer.untilIdle());
     const before = await pair.each((peer) => peer.events());
 
-    assertEquals(server.peerServer.leave("pair"), true);
+    assertEquals(await server.peerServer.leave("pair"), true);
     for (const peer of pair.peers) {
       assertEquals(await peer.until("close"), [
         { reason: "server", unacknowledged: 0 },

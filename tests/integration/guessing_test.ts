@@ -122,7 +122,7 @@ Deno.test("SocketPeerServer stops one that guesses at pair codes, and nobody els
   const after = server.peerServer.stats;
   assertEquals([after.waiting, after.pairs], [waiting, pairs]);
   for (let count = 0; count < 12; count++) {
-    assertEquals(server.peerServer.leave(`guess ${count}`), false);
+    assertEquals(await server.peerServer.leave(`guess ${count}`), false);
   }
 });
 

@@ -55,7 +55,7 @@ Deno.test("SocketPeerServer ends a flood of control messages, and another pair g
   }
   const ended = refusals.filter((reason) => reason === "control_rate");
   assertEquals(ended.length, floods.length);
-  assertEquals(server.peerServer.leave("another code"), false);
+  assertEquals(await server.peerServer.leave("another code"), false);
 });
 
 Deno.test("SocketPeerServer stands a flood of version 1, and another pair goes on", async () => {
@@ -101,7 +101,7 @@ Deno.test("SocketPeerServer lets go of many that wait alone", async () => {
   const codes = await Promise.all(alone.map((client) => client.closeCode()));
   assertEquals(new Set(codes), new Set([4004]));
   for (let index = 0; index < 100; index++) {
-    assertEquals(server.peerServer.leave(`code ${index}`), false);
+    assertEquals(await server.peerServer.leave(`code ${index}`), false);
   }
   await pair.check();
 });
@@ -144,7 +144,7 @@ Deno.test("SocketPeerServer holds no more for those that do not read than it may
       await client.control("error");
       await client.close();
       await pair.check();
-      assertEquals(server.peerServer.leave(`code ${index}`), false);
+      assertEquals(await server.peerServer.leave(`code ${index}`), false);
     }
     await pair.check();
     const unread = refusals.filter((reason) => reason === "unread");

@@ -124,7 +124,7 @@ Deno.test("SocketPeerServer asks the validator for pair codes of version 1 too",
 Deno.test("SocketPeerServer.leave() ends the conversation of clients of version 1", async () => {
   await using server = startServer();
   const { a, b } = await joinLegacyPair(peersUrl(server));
-  assert(server.peerServer.leave("yolo"));
+  assert(await server.peerServer.leave("yolo"));
   assertEquals([await a.closeCode(), await b.closeCode()], [4008, 4008]);
 });
 

@@ -387,11 +387,11 @@ Deno.test("SocketPeerServer.leave() ends a conversation at both ends", async () 
   await using server = startServer();
   await using pair = await RawPair.open(peersUrl(server), "code");
   await using other = await RawPair.open(peersUrl(server), "another code");
-  assertFalse(server.peerServer.leave("no such code"));
-  assert(server.peerServer.leave("code"));
+  assertFalse(await server.peerServer.leave("no such code"));
+  assert(await server.peerServer.leave("code"));
   assertEquals(await pair.a.closeCode(), 4008);
   assertEquals(await pair.b.closeCode(), 4008);
-  assertFalse(server.peerServer.leave("code"));
+  assertFalse(await server.peerServer.leave("code"));
   await other.check();
 });
 
@@ -405,11 +405,11 @@ Deno.test("SocketPeerServer tells one whose connection broke that its conversati
     await b.close(3000);
     await a.control("peer.lost");
     if (code === "left") await a.close();
-    else assert(server.peerServer.leave(code));
+    else assert(await server.peerServer.leave(code));
     await a.closed;
     await using back = await RawClient.pair(url, code, "b", { partner: "a" });
     assertEquals(await back.closeCode(), end);
-    assertFalse(server.peerServer.leave(code));
+    assertFalse(await server.peerServer.leave(code));
   }
 });
 
@@ -417,7 +417,7 @@ Deno.test("SocketPeerServer.leave() lets a peer go that waits", async () => {
   await using server = startServer();
   await using client = await RawClient.pair(peersUrl(server), "code", "a");
   await client.control("peer.waiting");
-  assert(server.peerServer.leave("code"));
+  assert(await server.peerServer.leave("code"));
   assertEquals(await client.closeCode(), 4008);
 });
 
@@ -459,7 +459,7 @@ Deno.test("SocketPeerServer.close() harms nothing when it is called again", asyn
     WAIT_MS,
   );
   await deadline(peerServer.close(), WAIT_MS);
-  assertFalse(peerServer.leave("code"));
+  assertFalse(await peerServer.leave("code"));
 });
 
 Deno.test("SocketPeerServer.close() does not wait for clients that do not answer", async () => {

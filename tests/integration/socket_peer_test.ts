@@ -219,12 +219,12 @@ Deno.test("SocketPeerServer.leave() ends both sides of a conversation on a data 
   const [a, b] = [made.peer(options), made.peer(options)];
   await Promise.all([next(a, "upgrade"), next(b, "upgrade")]);
   const closed = [next(a, "close"), next(b, "close")];
-  assertEquals(server.peerServer.leave("code"), true);
+  assertEquals(await server.peerServer.leave("code"), true);
   for (const [info] of await Promise.all(closed)) {
     assertEquals(info, { reason: "server", unacknowledged: 0 });
   }
   assertEquals([a.path, b.path], [null, null]);
-  assertEquals(server.peerServer.leave("code"), false);
+  assertEquals(await server.peerServer.leave("code"), false);
 });
 
 Deno.test("SocketPeer takes sockets of the caller, one or one for each attempt", async () => {

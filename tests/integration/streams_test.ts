@@ -205,7 +205,7 @@ Deno.test("SocketPeer.readable and writable break where the server ends the conv
   const reader = pair.b.readable.getReader();
   await writer.write("a word");
   assertEquals(await reader.read(), { done: false, value: "a word" });
-  server.peerServer.leave("code");
+  await server.peerServer.leave("code");
   const error = await assertRejects(() => reader.read());
   assertInstanceOf(error, ConversationEndedError);
   await assertRejects(() => writer.closed, ConversationEndedError);

@@ -108,3 +108,26 @@ export function listen(hostname: string, port: number): NodeServer {
     },
   };
 }
+
+/**
+ * Makes MACs of texts: HMAC-SHA-256 (RFC 2104) under a key, all in UTF-8. That
+ * of WebCrypto would have each of them wait.
+ *
+ * @throws {Error} In a browser, and on Node before 20.16.
+ */
+export function hmacSha256(key: string): (text: string) => Uint8Array {
+  const { createHmac } = builtIn<typeof import("node:crypto")>("node:crypto");
+  return (text) => createHmac("sha256", key).update(text).digest();
+}
+
+/**
+ * Calls back when the events that have come already are dealt with.
+ *
+ * @throws {Error} In a browser, and on Node before 20.16.
+ */
+export function soon(callback: () => void): void {
+  timers ??= builtIn<typeof import("node:timers")>("node:timers");
+  timers.setImmediate(callback);
+}
+
+let timers: typeof import("node:timers") | undefined;

@@ -121,9 +121,18 @@ const TESTED_BELOW = [
   "SOCKETPEER_TURN_SECRET_FILE",
   "SOCKETPEER_TURN_SECRET",
   "SOCKETPEER_TURN_TTL",
+  "SOCKETPEER_BROKER",
+  "SOCKETPEER_BROKER_SECRET_FILE",
+  "SOCKETPEER_BROKER_SECRET",
 ];
-/** Options that no text can stand for. */
-const NOT_TEXT = ["listen", "authorize", "pairCodeValidator", "observer"];
+/** Options that no text can stand for; what makes a broker stands beside them. */
+const NOT_TEXT = [
+  "listen",
+  "authorize",
+  "pairCodeValidator",
+  "observer",
+  "broker",
+];
 
 /** The options that were given. */
 function given(options: Command["options"]): Record<string, unknown> {
@@ -185,6 +194,47 @@ Deno.test("parseCommand() takes several values of a list", () => {
       SOCKETPEER_ALLOWED_ORIGIN: origins.join(separator),
     });
     assertEquals(options.allowedOrigins, origins);
+  }
+});
+
+Deno.test("parseCommand() takes a broker with its secret, from a file or a variable", () => {
+  const secret = "0123456789abcdef0123456789abcdef";
+  const url = "redis://localhost:6379";
+  const flags = ["--broker", url];
+  for (
+    const { broker, options } of [
+      parse(flags, { SOCKETPEER_BROKER_SECRET: secret }),
+      parse([...flags, "--broker-secret-file", "f"], {}, { f: `${secret}\n` }),
+      parse([], {
+        SOCKETPEER_BROKER: url,
+        SOCKETPEER_BROKER_SECRET: secret,
+      }),
+    ]
+  ) {
+    assertEquals([broker, options.brokerSecret], [url, secret]);
+  }
+  const secretUrl = "rediss://user:s3cret@redis.example.org";
+  const variables = {
+    SOCKETPEER_BROKER: secretUrl,
+    SOCKETPEER_BROKER_SECRET: secret,
+  };
+  assertEquals(parse([], variables).broker, secretUrl);
+});
+
+Deno.test("parseCommand() takes no broker without a secret, or with a password for all to read", () => {
+  const variables = { SOCKETPEER_BROKER_SECRET: "s".repeat(32) };
+  const refusals: [string[], Record<string, string>, string][] = [
+    [["--broker", "redis://localhost"], {}, "--broker-secret-file"],
+    [[], variables, "--broker"],
+    [["--broker", "redis://:s3cret@localhost"], variables, "SOCKETPEER_BROKER"],
+    [["--broker", "nats://token@localhost"], variables, "SOCKETPEER_BROKER"],
+    [["--broker", "localhost:6379"], variables, "redis://localhost:6379"],
+    [["--broker", "redis://"], variables, "redis://localhost:6379"],
+  ];
+  for (const [flags, variables, hint] of refusals) {
+    const { message } = assertThrows(() => parse(flags, variables), TypeError);
+    assert(message.includes(hint), message);
+    assertFalse(message.includes("s3cret"), message);
   }
 });
 

@@ -1,4 +1,5 @@
 import {
+  assert,
   assertEquals,
   assertFalse,
   assertStrictEquals,
@@ -8,6 +9,12 @@ import {
   resolveServerOptions,
   type SocketPeerServerOptions,
 } from "../../../src/server/options.ts";
+import {
+  type Broker,
+  ENVELOPE_BYTES,
+} from "../../../src/server/brokers/broker.ts";
+import { MemoryEngine } from "../../../src/server/brokers/memory.ts";
+import { HEAD_BYTES, ITEM_BYTES } from "../../../src/server/nodes/message.ts";
 
 function assertRefused(
   options: { [name in keyof SocketPeerServerOptions]: unknown },
@@ -57,7 +64,13 @@ const DEFAULTS = {
   pairRate: { burst: 1000, perSecond: 10 },
   iceServers: [],
   turn: undefined,
+  broker: undefined,
+  brokerSecret: undefined,
 };
+
+const broker = new MemoryEngine({ now: () => 0, after: () => () => {} })
+  .broker();
+const brokerSecret = "0123456789abcdef0123456789abcdef";
 
 Deno.test("resolveServerOptions() has a default for each option", () => {
   const { data, pairCodeValidator, observer } = dataOf({});
@@ -74,6 +87,24 @@ Deno.test("resolveServerOptions() gives undefined the default too", () => {
   assertEquals(data, DEFAULTS);
   assertEquals(pairCodeValidator("any code", {}), true);
   assertEquals(observer({ type: "wait" }), undefined);
+});
+
+Deno.test("resolveServerOptions() takes no broker without a secret that is long enough", () => {
+  for (const brokerSecret of [undefined, "", "a".repeat(31), 12 as never]) {
+    assertRefused({ brokerSecret, broker }, TypeError);
+  }
+  assertRefused({ broker: {}, brokerSecret }, TypeError);
+});
+
+Deno.test("resolveServerOptions() takes no packets that the broker cannot carry", () => {
+  const small: Broker = Object.create(broker, {
+    maxMessageBytes: { value: 1000 },
+  });
+  const options = { broker: small, brokerSecret };
+  const most = 1000 - ENVELOPE_BYTES;
+  resolveServerOptions({ ...options, maxPacketBytes: most });
+  assertRefused({ maxPacketBytes: most + 1, ...options }, RangeError);
+  assert(HEAD_BYTES + ITEM_BYTES <= ENVELOPE_BYTES);
 });
 
 Deno.test("resolveServerOptions() takes what it is given", () => {
@@ -101,6 +132,8 @@ Deno.test("resolveServerOptions() takes what it is given", () => {
     addressControlRate: rate,
     pairRate: rate,
     iceServers,
+    broker,
+    brokerSecret,
   };
   const resolved = dataOf({
     ...given,

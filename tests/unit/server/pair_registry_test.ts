@@ -862,6 +862,34 @@ Deno.test("PairRegistry.join() lets only the holder of the key give up a place",
   assertEquals(a.told(), ["lost", "knocked"]);
 });
 
+Deno.test("PairRegistry.join() gives up the place of one that has not come back to a server that has forgotten it", () => {
+  const { join, ...pairs } = setUp();
+  const a = join("a", { partner: "b" });
+  a.break();
+  const stranger = join("c", { leaves: { id: "d", key: "key of d" } });
+  assertEquals(stranger.told(), ["dismissed 4005"]);
+  const next = join("b2", { leaves: { id: "b", key: "key of b" } });
+  assertEquals(next.told(), ["waiting"]);
+  assertEquals(join("a", { partner: "b" }).told(), ["dismissed 4007"]);
+  next.leave();
+  assertNothingLeft({ ...pairs, join });
+});
+
+Deno.test("PairRegistry.leave() is told to one that comes back later to a server that has forgotten it", () => {
+  const { join, ...pairs } = setUp();
+  join("a", { partner: "b" }).leave();
+  assertEquals(join("b", { partner: "a" }).told(), ["dismissed 4007"]);
+  assertNothingLeft({ ...pairs, join });
+});
+
+Deno.test("PairRegistry.evict() forgets a code, and says who was there", () => {
+  const { a, b, join, registry, ...rest } = setUpPair();
+  assertEquals(registry.evict("code"), [a, b]);
+  assertEquals([registry.has("code"), registry.evict("code")], [false, []]);
+  assertEquals([a.told(), b.told()], [[], []]);
+  assertNothingLeft({ ...rest, registry, join });
+});
+
 Deno.test("PairRegistry.join() gives a newcomer the place of one that its partner does not hear either", () => {
   const { a, b, join, ...pairs } = setUpPair();
   b.break();

@@ -1,0 +1,43 @@
+/**
+ * Another node.
+ *
+ * @module
+ */
+
+import type { Entrant } from "./entrant.ts";
+import { Link, type LinkOptions } from "./link.ts";
+import { type Note, noteItem } from "./message.ts";
+import type { RemoteMember } from "./remote_peer.ts";
+
+/** Another node, and who has to do with it. */
+export class RemoteNode {
+  /** Its name. */
+  readonly node: string;
+  /** That of this node. */
+  readonly self: string;
+  readonly link: Link;
+  /** How much may wait for one peer there, in bytes. */
+  readonly maxBufferedBytes: number;
+  /** Peers of this node whose slot or whose partner is there. */
+  readonly entrants = new Set<Entrant>();
+  /** Peers of that node whose slot is here, by their numbers. */
+  readonly members = new Map<number, RemoteMember>();
+
+  /** Has nothing to do with anybody yet. */
+  constructor(node: string, maxBufferedBytes: number, options: LinkOptions) {
+    this.node = node;
+    this.self = options.node;
+    this.maxBufferedBytes = maxBufferedBytes;
+    this.link = new Link(options);
+  }
+
+  /** Whether anybody would miss it. */
+  get busy(): boolean {
+    return this.entrants.size > 0 || this.members.size > 0;
+  }
+
+  /** Tells it something. */
+  tell(note: Note): void {
+    this.link.push(noteItem(note));
+  }
+}

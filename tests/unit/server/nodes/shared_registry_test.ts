@@ -1,0 +1,579 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  type MemoryBroker,
+  MemoryEngine,
+} from "../../../../src/server/brokers/memory.ts";
+import { hmacSha256 } from "../../../../src/server/adapters/node.ts";
+import { decodeMessage } from "../../../../src/server/nodes/message.ts";
+import { secretNames } from "../../../../src/server/nodes/names.ts";
+import { SharedRegistry } from "../../../../src/server/nodes/shared_registry.ts";
+import {
+  type Member,
+  PairRegistry,
+  type PlaceRequest,
+} from "../../../../src/server/pair_registry.ts";
+import type { Partner } from "../../../../src/server/partner.ts";
+import type { ServerEvent } from "../../../../src/server/server_event.ts";
+import type { Bytes } from "../../../../src/server/server_socket.ts";
+import { seededRandom, VirtualClock } from "../../../../testing.ts";
+
+const HELLO = { received: 0, webrtc: true, relay: true, maxMessageBytes: 1 };
+const RESUME_TIMEOUT_MS = 30_000;
+const MAX_BUFFERED_BYTES = 1_000_000;
+const SECRET = "0123456789abcdef0123456789abcdef";
+/** Who has lost an owner asks again within so long. */
+const AGAIN_MS = 250;
+
+/** A peer's socket at a node, which writes down what it is told. */
+class TestMember implements Member {
+  readonly request: PlaceRequest;
+  readonly askedAt: number;
+  readonly version: 1 | 2;
+  readonly hello = HELLO;
+  partner: Partner | null = null;
+  readonly #node: TestNode;
+  #events: string[] = [];
+
+  constructor(node: TestNode, request: PlaceRequest) {
+    this.#node = node;
+    this.request = request;
+    this.version = request.id === undefined ? 1 : 2;
+    this.askedAt = node.clock.now();
+  }
+
+  get id() {
+    return this.request.id;
+  }
+
+  /** What it was told since the last call. */
+  told(): string[] {
+    return this.#events.splice(0);
+  }
+
+  leave(forGood = true): void {
+    this.#node.registry.leave(this, forGood);
+  }
+
+  waiting(): void {
+    this.#events.push("waiting");
+  }
+
+  found(partner: Partner, initiator: boolean): void {
+    this.partner = partner;
+    this.#events.push(`found ${partner.id}${initiator ? " to offer" : ""}`);
+  }
+
+  lost(): void {
+    this.partner = null;
+    this.#events.push("lost");
+  }
+
+  knocked(): void {
+    this.#events.push("knocked");
+  }
+
+  dismiss(code: number): void {
+    this.partner = null;
+    this.#events.push(`dismissed ${code}`);
+    // As a connection does.
+    this.leave(false);
+  }
+
+  signal(text: string): void {
+    this.#events.push(`signal ${text}`);
+  }
+
+  packet(data: string | Bytes): void {
+    const text = typeof data === "string"
+      ? data
+      : new TextDecoder().decode(data);
+    this.#events.push(`packet ${text}`);
+  }
+
+  refuse(_reason: string, code: number): void {
+    this.#events.push(`refused ${code}`);
+    this.dismiss(code);
+  }
+}
+
+class TestNode {
+  readonly clock: VirtualClock;
+  readonly broker: MemoryBroker;
+  readonly registry: SharedRegistry;
+  readonly events: ServerEvent[] = [];
+  #dead = false;
+
+  constructor(clock: VirtualClock, engine: MemoryEngine, seed: number) {
+    this.clock = clock;
+    this.broker = engine.broker();
+    const after: VirtualClock["after"] = (delayMs, callback) =>
+      clock.after(delayMs, () => {
+        if (!this.#dead) callback();
+      });
+    this.registry = new SharedRegistry({
+      broker: this.broker,
+      names: secretNames(hmacSha256(SECRET)),
+      maxBufferedBytes: MAX_BUFFERED_BYTES,
+      local: (freed) =>
+        new PairRegistry({ peerTimeoutMs: 0, now: clock.now, after, freed }),
+      now: clock.now,
+      after,
+      soon: (callback) => after(0, callback),
+      random: seededRandom(seed),
+      observer: (event) => this.events.push(event),
+      counted: () => {},
+    });
+    this.registry.open();
+  }
+
+  join(id?: string, fields: Partial<PlaceRequest> = {}): TestMember {
+    const member = new TestMember(this, {
+      code: "code",
+      ...id === undefined ? {} : {
+        id,
+        key: `key of ${id}`,
+        resumeTimeout: RESUME_TIMEOUT_MS,
+        hello: HELLO,
+      },
+      ...fields,
+    });
+    this.registry.join(member);
+    return member;
+  }
+
+  /** The process dies, and the system closes its connection. */
+  kill(): void {
+    this.#dead = true;
+    this.broker.disconnect();
+  }
+
+  async close(): Promise<void> {
+    this.registry.drain();
+    await this.registry.close();
+  }
+}
+
+interface Cluster {
+  readonly clock: VirtualClock;
+  readonly engine: MemoryEngine;
+  readonly nodes: TestNode[];
+  pass(ms?: number): Promise<void>;
+}
+
+async function setUp(count = 2): Promise<Cluster> {
+  const clock = new VirtualClock();
+  const engine = new MemoryEngine(clock);
+  engine.latencyMs = 1;
+  const nodes = Array.from(
+    { length: count },
+    (_, index) => new TestNode(clock, engine, index + 1),
+  );
+  const pass = (ms = 20) => clock.pass(ms);
+  await pass();
+  return { clock, engine, nodes, pass };
+}
+
+/** Two that have found each other at nodes, and were told nothing since. */
+async function pairUp(cluster: Cluster, first = 0, second = 1) {
+  const { nodes, pass } = cluster;
+  const a = nodes[first].join("a");
+  await pass();
+  const b = nodes[second].join("b");
+  await pass();
+  assertEquals(a.told(), ["waiting", "found b"]);
+  assertEquals(b.told(), ["found a to offer"]);
+  return { a, b };
+}
+
+/** Closes all nodes, and looks for what is left. */
+async function assertNothingLeft(
+  { nodes, engine, clock, pass }: Cluster,
+): Promise<void> {
+  // Endings are remembered.
+  await pass(200_000);
+  for (const { registry } of nodes) {
+    assertEquals(registry.size, 0, "peers");
+    assertEquals(registry.local.size, 0, "pair codes");
+  }
+  const owners = [...engine.claims.values()]
+    .filter(({ node }) => engine.leases.has(node));
+  assertEquals(owners, [], "claims");
+  for (const node of nodes) node.close();
+  await pass(5000);
+  assertEquals(clock.pending, 0, "timers");
+}
+
+const say = (member: TestMember, text: string) =>
+  member.partner!.packet(new TextEncoder().encode(text));
+
+Deno.test("SharedRegistry pairs peers of two nodes, and brings what they say", async () => {
+  const cluster = await setUp();
+  const { a, b } = await pairUp(cluster);
+  say(a, "1");
+  say(a, "2");
+  a.partner!.signal("offer");
+  say(b, "one");
+  await cluster.pass();
+  assertEquals(b.told(), ["packet 1", "packet 2", "signal offer"]);
+  assertEquals(a.told(), ["packet one"]);
+  a.leave();
+  await cluster.pass();
+  assertEquals(b.told(), ["dismissed 4007"]);
+  await assertNothingLeft(cluster);
+});
+
+Deno.test("SharedRegistry pairs two whose code a third node owns, at two nodes or at one", async () => {
+  for (const second of [2, 1]) {
+    const cluster = await setUp(3);
+    const { nodes, pass } = cluster;
+    const owner = nodes[0].join("owner");
+    await pass();
+    const a = nodes[1].join("a");
+    await pass();
+    // Its place stays, and with it the claim.
+    owner.leave(false);
+    await pass();
+    a.leave();
+    await pass();
+    a.told();
+    const b = nodes[1].join("b");
+    await pass();
+    const c = nodes[second].join("c");
+    await pass();
+    assertEquals(nodes[0].registry.stats.remotePeers, 2);
+    assertEquals(b.told(), ["waiting", "found c"]);
+    assertEquals(c.told(), ["found b to offer"]);
+    say(b, "from b");
+    say(c, "from c");
+    await pass();
+    assertEquals(b.told(), ["packet from c"]);
+    assertEquals(c.told(), ["packet from b"]);
+    // What does not concern both sides is not passed on.
+    const toC = b.partner!;
+    c.leave(false);
+    toC.packet(new TextEncoder().encode("too late"));
+    await pass();
+    assertEquals([b.told(), c.told()], [["lost"], []]);
+    const again = nodes[second].join("c", { partner: "b" });
+    await pass();
+    assertEquals(b.told(), ["found c"]);
+    assertEquals(again.told(), ["found b to offer"]);
+    b.leave();
+    await pass();
+    assertEquals(again.told(), ["dismissed 4007"]);
+    await assertNothingLeft(cluster);
+  }
+});
+
+Deno.test("SharedRegistry makes a third peer busy, and gives a place to whoever has its key, at any node", async () => {
+  const cluster = await setUp(3);
+  const { nodes, pass } = cluster;
+  const { a, b } = await pairUp(cluster);
+  const stranger = nodes[2].join("c");
+  const thief = nodes[2].join("b", { key: "another" });
+  await pass();
+  assertEquals([stranger.told(), thief.told()], [
+    ["dismissed 4005"],
+    ["dismissed 4005"],
+  ]);
+  const newer = nodes[2].join("b", { partner: "a" });
+  await pass();
+  assertEquals(b.told(), ["dismissed 4006"]);
+  assertEquals(newer.told(), ["found a to offer"]);
+  assertEquals(a.told(), ["found b"]);
+  a.leave();
+  await assertNothingLeft(cluster);
+});
+
+Deno.test("SharedRegistry passes knocks, and what peers say of each other, between nodes", async () => {
+  const cluster = await setUp(3);
+  const { nodes, pass } = cluster;
+  const { a, b } = await pairUp(cluster, 1, 0);
+  b.leave(false);
+  await pass();
+  const c = nodes[2].join("c");
+  await pass();
+  assertEquals(a.told(), ["lost", "knocked"]);
+  nodes[1].registry.letIn(a);
+  await pass(4000);
+  assertEquals(a.told(), ["dismissed 4012"]);
+  assertEquals(c.told(), ["waiting"]);
+  const d = nodes[1].join("d");
+  await pass();
+  assertEquals([c.told(), d.told()], [["found d"], ["found c to offer"]]);
+  nodes[2].registry.leaveSoon(c);
+  await pass();
+  const e = nodes[0].join("e");
+  await pass(1000);
+  assertEquals(e.told(), []);
+  c.leave();
+  await pass();
+  assertEquals([d.told(), e.told()], [["dismissed 4007"], ["waiting"]]);
+  e.leave();
+  await assertNothingLeft(cluster);
+});
+
+Deno.test("SharedRegistry frees the place of one that waits alone at a node that dies", async () => {
+  const cluster = await setUp();
+  const { nodes, pass } = cluster;
+  nodes[0].join("a");
+  await pass();
+  nodes[0].kill();
+  await pass();
+  const b = nodes[1].join("b");
+  await pass(1000 + 2 * AGAIN_MS);
+  assertEquals(b.told(), ["waiting"]);
+  b.leave();
+  nodes.shift();
+  await assertNothingLeft(cluster);
+});
+
+Deno.test("SharedRegistry pairs the two of a pair anew when the node that owns its code dies", async () => {
+  const cluster = await setUp(3);
+  const { nodes, pass } = cluster;
+  const { b } = await pairUp(cluster);
+  nodes[0].kill();
+  say(b, "into the void");
+  const again = nodes[2].join("a", { partner: "b" });
+  await pass(1000 + 2 * AGAIN_MS);
+  assertEquals(b.told()[0], "lost");
+  assertEquals([b.partner?.id, again.partner?.id], ["a", "b"]);
+  again.told();
+  say(b, "here");
+  await pass();
+  assertEquals(again.told(), ["packet here"]);
+  b.leave();
+  nodes.shift();
+  await assertNothingLeft(cluster);
+});
+
+Deno.test("SharedRegistry notices a node that dies without a word, and waits for no more than its lease", async () => {
+  const cluster = await setUp(3);
+  const { nodes, pass, engine } = cluster;
+  const { b } = await pairUp(cluster);
+  // Its machine is gone: what is sent there goes nowhere.
+  const listener = engine.inboxes.get(nodes[0].registry.node!)!;
+  nodes[0].kill();
+  engine.inboxes.set(nodes[0].registry.node!, listener);
+  await pass(4000);
+  const again = nodes[2].join("a", { partner: "b" });
+  await pass(3500);
+  assertEquals(b.told().slice(-1), ["found a"]);
+  assertEquals(again.told().at(-1), "found b to offer");
+  b.leave();
+  nodes.shift();
+  await assertNothingLeft(cluster);
+});
+
+Deno.test("SharedRegistry keeps local pairs together while the engine is away, and has the others find each other again", async () => {
+  const cluster = await setUp();
+  const { nodes, pass, engine } = cluster;
+  const { a, b } = await pairUp(cluster);
+  const [c, d] = [nodes[1].join("c", { code: "two" })]
+    .flatMap((c) => [c, nodes[1].join("d", { code: "two" })]);
+  await pass();
+  c.told();
+  d.told();
+  for (const { broker } of nodes) broker.disconnect();
+  assertEquals([a.told(), b.told()], [["lost"], ["lost"]]);
+  const late = nodes[0].join("e", { code: "three" });
+  say(c, "still here");
+  await pass(10_000);
+  assertEquals(d.told(), ["packet still here"]);
+  assertEquals([c.told(), late.told()], [[], []]);
+  assertEquals(nodes[0].registry.stats.up, false);
+  assert(nodes[0].registry.stats.downMs >= 10_000);
+  engine.forget();
+  for (const { broker } of nodes) broker.connect();
+  await pass(1000 + 2 * AGAIN_MS);
+  assertEquals([a.told(), b.told()], [["found b"], ["found a to offer"]]);
+  assertEquals([c.told(), d.told(), late.told()], [[], [], ["waiting"]]);
+  assertEquals(nodes[1].registry.stats.births, 2);
+  for (const each of [a, c, late]) each.leave();
+  await assertNothingLeft(cluster);
+});
+
+Deno.test("SharedRegistry moves peers to the node that has won their code meanwhile", async () => {
+  const cluster = await setUp(3);
+  const { nodes, pass } = cluster;
+  const { a, b } = await pairUp(cluster, 0, 0);
+  const slot = [...cluster.engine.claims.keys()][0];
+  nodes[0].broker.disconnect();
+  // Longer than its lease: whoever asks finds it dead.
+  await pass(6000);
+  const b2 = nodes[1].join("b", { partner: "a" });
+  await pass(6000);
+  assertEquals(b2.told(), ["waiting"]);
+  nodes[0].broker.connect();
+  await pass(1000 + 4 * AGAIN_MS);
+  assertEquals(cluster.engine.ownerOf(slot), nodes[1].registry.node);
+  assertEquals([a.told()[0], a.partner?.id], ["lost", "b"]);
+  // Of the two sockets of b one has its place.
+  const dismissed = [b, b2].filter((each) =>
+    each.told().includes("dismissed 4006")
+  );
+  assertEquals(dismissed.length, 1);
+  a.leave();
+  await assertNothingLeft(cluster);
+});
+
+Deno.test("SharedRegistry has others take over at once from a node that closes", async () => {
+  const cluster = await setUp(3);
+  const { nodes, pass } = cluster;
+  const { a, b } = await pairUp(cluster);
+  nodes[0].registry.drain();
+  a.leave(false);
+  nodes[0].registry.close();
+  await pass(AGAIN_MS);
+  assertEquals(b.told(), ["lost", "waiting"]);
+  const again = nodes[2].join("a", { partner: "b" });
+  await pass();
+  assertEquals([b.told(), again.told()], [["found a"], ["found b to offer"]]);
+  assertEquals(
+    nodes[1].events.filter(({ type }) => type === "link"),
+    [{ type: "link", reason: "bye" }],
+  );
+  b.leave();
+  nodes.shift();
+  await assertNothingLeft(cluster);
+});
+
+Deno.test("SharedRegistry sends peers elsewhere when the engine is away for long", async () => {
+  const cluster = await setUp();
+  const { nodes, pass } = cluster;
+  const { a, b } = await pairUp(cluster);
+  nodes[1].broker.disconnect();
+  await pass(29_000);
+  assertEquals(b.told(), ["lost"]);
+  await pass(2000);
+  assertEquals(b.told(), ["dismissed 1012"]);
+  assertEquals(a.told(), ["lost"]);
+  a.leave();
+  nodes[1].broker.connect();
+  await assertNothingLeft(cluster);
+});
+
+Deno.test("SharedRegistry ends a conversation from any node", async () => {
+  const cluster = await setUp(3);
+  const { nodes, pass, engine } = cluster;
+  const { a, b } = await pairUp(cluster);
+  assertEquals(await ended(2, "another"), false);
+  assertEquals(await ended(2), true);
+  await pass();
+  assertEquals([a.told(), b.told()], [["dismissed 4008"], ["dismissed 4008"]]);
+  assertEquals(await ended(1), false);
+
+  async function ended(index: number, code = "code") {
+    const result = nodes[index].registry.end(code);
+    await pass(200);
+    return await result;
+  }
+  // One whose owner has died had nobody left in it.
+  nodes[0].join("a", { code: "other" });
+  await pass();
+  nodes[0].kill();
+  const unknown = nodes[2].registry.end("other");
+  await pass(5000);
+  assertEquals(await unknown, false);
+  nodes[2].broker.disconnect();
+  const failed = assertRejects(
+    () => nodes[2].registry.end("code"),
+    Error,
+    "Cannot end the conversation",
+  );
+  await pass(11_000);
+  await failed;
+  nodes[2].broker.connect();
+  nodes.shift();
+  engine.forget();
+  await assertNothingLeft(cluster);
+});
+
+Deno.test("SharedRegistry pairs peers of version 1 across nodes, and closes them where something may be lost", async () => {
+  const cluster = await setUp(3);
+  const { nodes, pass } = cluster;
+  const a = nodes[0].join();
+  await pass();
+  const b = nodes[1].join();
+  await pass();
+  assertEquals(a.told(), ["waiting", "found undefined"]);
+  assertEquals(b.told(), ["found undefined to offer"]);
+  a.partner!.packet("message");
+  await pass();
+  assertEquals(b.told(), ["packet message"]);
+  nodes[0].kill();
+  say(b, "into the void");
+  await pass();
+  assertEquals(b.told(), ["dismissed 1012"]);
+  // One that waits alone has lost nothing.
+  const c = nodes[1].join();
+  await pass(2000);
+  nodes[1].broker.disconnect();
+  nodes[1].broker.connect();
+  await pass(2000);
+  const d = nodes[2].join("d");
+  await pass();
+  assertEquals(c.told(), ["waiting", "found d"]);
+  assertEquals(d.told(), ["found undefined to offer"]);
+  c.leave();
+  d.leave();
+  nodes.shift();
+  await assertNothingLeft(cluster);
+});
+
+Deno.test("SharedRegistry refuses a peer whose node does not take what it is sent", async () => {
+  const cluster = await setUp();
+  const { nodes, pass, engine } = cluster;
+  const { a, b } = await pairUp(cluster);
+  // Nothing gets through from now on.
+  engine.latencyMs = 800;
+  const packet = new Uint8Array(60_000);
+  for (let count = 0; count < 50 && a.partner; count++) {
+    a.partner.packet(packet);
+    await pass(0);
+  }
+  assertEquals(nodes[0].registry.stats.waitingBytes < 3_100_000, true);
+  engine.latencyMs = 1;
+  await pass(5000);
+  const told = b.told();
+  assertEquals(told.slice(-2), ["refused 4009", "dismissed 4009"]);
+  assertEquals(told.length - 2 < 40, true);
+  a.leave();
+  await assertNothingLeft(cluster);
+});
+
+Deno.test("SharedRegistry sends nothing for pairs that say nothing, but a sign of life of each node", async () => {
+  const { nodes, pass } = await setUp();
+  for (let count = 0; count < 100; count++) {
+    const code = `code ${count}`;
+    nodes[0].join("a", { code });
+    nodes[1].join("b", { code });
+  }
+  await pass(1000);
+  assertEquals(nodes[0].registry.stats.links, 1);
+  const before = nodes[0].registry.stats.forwardedMessages;
+  let messages = 0;
+  const { send } = nodes[0].broker;
+  nodes[0].broker.send = function (node, message) {
+    if (node !== nodes[0].registry.node) messages++;
+    assertEquals(decodeMessage(message)!.items, []);
+    send.call(this, node, message);
+  };
+  await pass(10_000);
+  assertEquals(nodes[0].registry.stats.forwardedMessages, before);
+  assert(messages >= 10 && messages <= 22, `${messages}`);
+});
+
+Deno.test("SharedRegistry tells an owner of one that leaves for good, however often the owner changes", async () => {
+  const cluster = await setUp(3);
+  const { nodes, pass } = cluster;
+  const { b } = await pairUp(cluster);
+  b.leave();
+  // It is told at the same moment as it dies.
+  nodes[0].kill();
+  const again = nodes[2].join("a", { partner: "b" });
+  await pass(4000);
+  assertEquals(again.told().at(-1), "dismissed 4007");
+  nodes.shift();
+  await assertNothingLeft(cluster);
+});
