@@ -29,6 +29,8 @@
 export {
   type LinkDirections,
   type MoveOptions,
+  type ServerEngine,
+  type ServerNode,
   type SimulatedPeerOptions,
   Simulation,
   type SimulationOptions,

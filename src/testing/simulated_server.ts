@@ -1,18 +1,13 @@
 /**
- * A simulated server: the registry and the connections are the real ones.
+ * A simulated server: one process, or several behind a balancer.
  *
  * @module
  */
 
-import { Exchange } from "../server/exchange.ts";
-import { resolveServerOptions } from "../server/options.ts";
-import type { ServerSocket } from "../server/server_socket.ts";
-import {
-  type Dialed,
-  type SimulatedSocket,
-  unsentBytes,
-} from "./simulated_socket.ts";
-import type { VirtualClock } from "./virtual_clock.ts";
+import type { Network } from "./network.ts";
+import { SimulatedEngine } from "./simulated_engine.ts";
+import { SimulatedNode } from "./simulated_node.ts";
+import type { Dialed, SimulatedSocket } from "./simulated_socket.ts";
 
 /** What becomes of attempts to connect to the server. */
 export type DialFate = "accept" | "refuse" | "swallow";
@@ -21,92 +16,84 @@ export type DialFate = "accept" | "refuse" | "swallow";
 export class SimulatedServer implements Dialed {
   /** What becomes of those who dial. */
   dials: DialFate = "accept";
-  /** How many packets it got. */
-  relayed = 0;
-  /** The sockets of which it has an end. */
-  readonly sockets = new Set<SimulatedSocket>();
-  readonly #clock: VirtualClock;
-  readonly #peerTimeoutMs: number;
-  #exchange: Exchange | null = null;
+  /** Its processes. */
+  readonly nodes: readonly SimulatedNode[];
+  /** What joins them, where there are several. */
+  readonly engine: SimulatedEngine | null;
+  readonly #network: Network;
 
   /** Runs. */
-  constructor(clock: VirtualClock, peerTimeoutMs: number) {
-    this.#clock = clock;
-    this.#peerTimeoutMs = peerTimeoutMs;
-    this.start();
+  constructor(network: Network, peerTimeoutMs: number, nodes: number) {
+    this.#network = network;
+    const engine = nodes > 1 ? new SimulatedEngine(network) : null;
+    this.engine = engine;
+    this.nodes = Array.from(
+      { length: nodes },
+      () => new SimulatedNode(network, peerTimeoutMs, engine),
+    );
+  }
+
+  /** How many packets it got; each counts at every node that it passes. */
+  get relayed(): number {
+    return this.#sum(({ relayed }) => relayed);
+  }
+
+  /** The sockets of which it has an end. */
+  get sockets(): ReadonlySet<SimulatedSocket> {
+    const [first, ...others] = this.nodes;
+    if (others.length === 0) return first.sockets;
+    return new Set(this.nodes.flatMap(({ sockets }) => [...sockets]));
   }
 
   /** How many pair codes are in use. */
   get places(): number {
-    return this.#exchange?.registry.size ?? 0;
+    return this.#sum(({ places }) => places);
   }
 
   /** Runs, if it does not. */
   start(): void {
-    const { now, after } = this.#clock;
-    // No honest client meets a limit.
-    const settings = resolveServerOptions({ peerTimeout: this.#peerTimeoutMs });
-    this.#exchange ??= new Exchange({ settings, now, after });
+    for (const node of this.nodes) node.start();
   }
 
-  /** Dies. Whose socket stalls does not notice before it is healed. */
-  kill(): void {
-    const registry = this.#exchange?.registry;
-    this.#exchange = null;
-    for (const socket of [...this.sockets]) {
-      socket.loseServer(1006);
-      socket.up.cut = true;
-      socket.down.carry(() => socket.closed(1006));
+  /** All of it runs, and its processes reach each other. */
+  repair(): void {
+    const { engine } = this;
+    if (engine) {
+      engine.loss = engine.doubling = 0;
+      engine.start();
     }
-    registry?.clear();
+    for (const node of this.nodes) {
+      node.start();
+      node.partitioned = false;
+    }
+  }
+
+  /** All of it dies. Whose socket stalls does not notice before it is healed. */
+  kill(): void {
+    for (const node of this.nodes) node.kill();
   }
 
   /** Ends the conversation behind a code, as `SocketPeerServer.leave()` does. */
   leave(pairCode: string): boolean {
-    return this.#exchange?.registry.end(pairCode) ?? false;
+    return this.nodes.some((node) => node.leave(pairCode));
   }
 
   /** Takes a dial, refuses it, or lets it hang. */
   dialed(socket: SimulatedSocket): void {
     if (this.dials === "swallow") return;
-    const exchange = this.#exchange;
-    if (!exchange || this.dials === "refuse") {
+    const ready = this.nodes.filter((node) => node.ready);
+    if (ready.length === 0 || this.dials === "refuse") {
       socket.down.carry(() => socket.closed(1006));
       return;
     }
     // The client may have thought better of it meanwhile.
     if (socket.readyState !== 0) return;
-    this.sockets.add(socket);
-    let open = true;
-    const end: ServerSocket = {
-      get bufferedAmount() {
-        const { down } = socket;
-        return down.linked ? unsentBytes(down) : down.bytes;
-      },
-      send: (data) => {
-        if (open) socket.receive(data as string | ArrayBuffer);
-      },
-      close: (code, reason) => {
-        if (!open) return;
-        open = false;
-        socket.server = null;
-        this.sockets.delete(socket);
-        socket.down.carry(() => socket.closed(code, reason));
-      },
-    };
-    const connection = exchange.connect(end);
-    socket.server = {
-      text: (text) => connection.text(text),
-      binary: (bytes) => {
-        this.relayed++;
-        connection.binary(bytes);
-      },
-      close: (code) => {
-        open = false;
-        this.sockets.delete(socket);
-        connection.close(code);
-      },
-    };
-    socket.opened();
+    const { random } = this.#network;
+    const drawn = ready.length > 1 ? Math.floor(random() * ready.length) : 0;
+    ready[drawn].accept(socket);
+  }
+
+  #sum(of: (node: SimulatedNode) => number): number {
+    return this.nodes.reduce((sum, node) => sum + of(node), 0);
   }
 }

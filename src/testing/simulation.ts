@@ -38,6 +38,13 @@ export interface SimulationOptions {
    * @default {60_000}
    */
   peerTimeout?: number;
+  /**
+   * How many processes the server is, with an engine between them. Who dials
+   * gets any of them.
+   *
+   * @default {1}
+   */
+  nodes?: number;
 }
 
 /** Options of a peer in a {@linkcode Simulation}. */
@@ -56,6 +63,42 @@ export interface LinkDirections {
   up?: LinkOptions;
   /** From the network to the peer. */
   down?: LinkOptions;
+}
+
+/** One process of a simulated server, and what may happen to it. */
+export interface ServerNode {
+  /** Whether it lives, and takes who dials. */
+  readonly ready: boolean;
+  /** Whether it reaches the other nodes. */
+  readonly joined: boolean;
+  /** How many pair codes it decides about. */
+  readonly places: number;
+  /** How many peers it keeps in mind for the sake of other nodes. */
+  readonly pending: number;
+  /** Whether it is cut off from what joins the nodes. */
+  partitioned: boolean;
+  /** It dies, and forgets everything. */
+  kill(): void;
+  /** Another takes its place, if it has died. */
+  start(): void;
+  /** It sends its peers elsewhere, as `close()` of the server does, and ends. */
+  drain(): Promise<void>;
+  /** It stands still for `ms`. */
+  stall(ms: number): void;
+}
+
+/** What joins the processes of a simulated server, and what may happen to it. */
+export interface ServerEngine {
+  /** How many pair codes belong to a node that lives. */
+  readonly claims: number;
+  /** Which share of the messages between nodes it loses, from 0 to 1. */
+  loss: number;
+  /** Which share of them it brings twice. */
+  doubling: number;
+  /** It is away. */
+  stop(): void;
+  /** It is there again, with what it knew or `empty`. */
+  start(empty?: boolean): void;
 }
 
 /** What becomes of a peer that gets another address. Times are milliseconds. */
@@ -130,7 +173,8 @@ export class Simulation {
 
   /** Starts the server. */
   constructor(
-    { seed = 1, latency = 5, peerTimeout = 60_000 }: SimulationOptions = {},
+    { seed = 1, latency = 5, peerTimeout = 60_000, nodes = 1 }:
+      SimulationOptions = {},
   ) {
     this.latency = latency;
     const random = seededRandom(seed);
@@ -146,7 +190,7 @@ export class Simulation {
       watch: (traffic) => this.ontraffic?.(traffic),
     };
     this.#ground = new Ground(this.#network);
-    this.#server = new SimulatedServer(clock, peerTimeout);
+    this.#server = new SimulatedServer(this.#network, peerTimeout, nodes);
   }
 
   /**
@@ -183,6 +227,16 @@ export class Simulation {
   /** How many pair codes are in use at the server. */
   get places(): number {
     return this.#server.places;
+  }
+
+  /** The server's processes. */
+  get nodes(): readonly ServerNode[] {
+    return this.#server.nodes;
+  }
+
+  /** What joins them; `null` where there is one. */
+  get engine(): ServerEngine | null {
+    return this.#server.engine;
   }
 
   /** How many packets the server got so far. */
@@ -432,11 +486,11 @@ export class Simulation {
   }
 
   /**
-   * All works again: the server, dials, what stalls, and links that are broken.
+   * All works again: the server, its nodes and what joins them, dials, what stalls, and links that are broken.
    * Cuts and limits stay.
    */
   repair(): void {
-    this.startServer();
+    this.#server.repair();
     this.dials = "accept";
     this.directPossible = true;
     this.healSockets();

@@ -21,6 +21,10 @@ export const PROPERTIES = {
   churn: { run: runChurn, schedules: schedules("churn") },
   /** Whatever a network is like, and whoever moves through it. */
   networks: { run: runNetworks, schedules: networkSchedules },
+  /** The same as the first, where the server is several nodes. */
+  nodes: { run: runSteady, schedules: schedules("nodes") },
+  /** The same as the third, where the server is several nodes. */
+  nodesChurn: { run: runChurn, schedules: schedules("nodesChurn") },
 } as const;
 
 /** The name of a property. */

@@ -31,3 +31,13 @@ Deno.test("SocketPeer loses, doubles and reorders nothing, whatever its network 
   const failure = await findFailure("networks", { seed: SEED, runs: 500 });
   assertEquals(failure, undefined, failure);
 });
+
+Deno.test("SocketPeer loses, doubles and reorders nothing where the server is several nodes, whatever becomes of them and their engine", async () => {
+  const failure = await findFailure("nodes", { seed: SEED, runs: RUNS });
+  assertEquals(failure, undefined, failure);
+});
+
+Deno.test("SocketPeer counts what it could not deliver where the server is several nodes", async () => {
+  const failure = await findFailure("nodesChurn", { seed: SEED, runs: 1000 });
+  assertEquals(failure, undefined, failure);
+});

@@ -30,6 +30,7 @@ import {
   readName,
   type Sample,
   strike,
+  strikeNode,
   strikeOne,
 } from "./world.ts";
 
@@ -90,8 +91,8 @@ class Churn {
 
   constructor(schedule: Schedule) {
     this.#schedule = schedule;
-    const { seed, latency } = schedule;
-    this.#simulation = new Simulation({ seed, latency });
+    const { seed, latency, nodes } = schedule;
+    this.#simulation = new Simulation({ seed, latency, nodes });
     this.#simulation.ontraffic = (traffic) => this.#see(traffic);
   }
 
@@ -123,7 +124,7 @@ class Churn {
         () => `${name} was closed, and was not told of the end`,
       );
     }
-    mustBeEmpty(this.#simulation);
+    await mustBeEmpty(this.#simulation);
   }
 
   async #pass(ms: number): Promise<void> {
@@ -244,6 +245,9 @@ class Churn {
     switch (action.do) {
       case "fault":
         strike(this.#simulation, action.fault);
+        return;
+      case "node":
+        strikeNode(this.#simulation, action.fault, action.node, action.ms);
         return;
       case "latency":
         this.#simulation.latency = action.ms;

@@ -250,7 +250,7 @@ export async function runNetworks(schedule: Schedule): Promise<void> {
     await pass(60_000);
   }
   await pass(120_000);
-  mustBeEmpty(simulation);
+  await mustBeEmpty(simulation);
 }
 
 /** Counts bytes of packets with messages, and of those that were sent before. */

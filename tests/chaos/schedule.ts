@@ -48,6 +48,25 @@ const FAULTS_OF_ONE = {
 /** A fault that can strike one side alone. */
 export type FaultOfOne = keyof typeof FAULTS_OF_ONE;
 
+/** What may strike a node of the server, or what joins them, in words. */
+const NODE_FAULTS = {
+  kill: "node dies",
+  start: "node is back",
+  drain: "node sends everybody elsewhere, and ends",
+  stall: "node stands still",
+  partition: "node is cut off from the engine",
+  join: "node reaches the engine again",
+  stopEngine: "the engine is away",
+  startEngine: "the engine is back",
+  emptyEngine: "the engine is back, with nothing",
+  lose: "the engine loses some messages",
+  double: "the engine brings some messages twice",
+  carry: "the engine loses and doubles none",
+} as const;
+
+/** What may strike a node. */
+export type NodeFault = keyof typeof NODE_FAULTS;
+
 /** What peers do when they come and go, in words. */
 const MOVES = {
   close: "closes",
@@ -79,6 +98,7 @@ export type Action =
   | { do: "move"; move: Move; peer: number }
   | { do: "link"; peer: number; link: Directions }
   | { do: "breakLink"; peer: number; ms: number }
+  | { do: "node"; fault: NodeFault; node: number; ms: number }
   | { do: "readdress"; peer: number; channelAfter: number; online: boolean };
 
 /** A peer's link in both directions. */
@@ -106,6 +126,8 @@ export interface Schedule {
   readonly steps: readonly Step[];
   /** The first two peers' links, where they are not as wide as can be. */
   readonly links?: readonly [Directions, Directions];
+  /** How many nodes the server has, where it has several. */
+  readonly nodes?: number;
 }
 
 const names = "ABC";
@@ -149,7 +171,7 @@ export const kinds = weighted<Kind>(
 );
 
 /** Which schedules to draw here; those of networks.ts are drawn there. */
-export type Story = "steady" | "failover" | "churn";
+export type Story = "steady" | "failover" | "churn" | "nodes" | "nodesChurn";
 
 /** Those that leave the relay alone. */
 const CHANNEL_FAULTS: readonly Fault[] = [
@@ -168,8 +190,12 @@ const CHANNEL_FAULTS_OF_ONE: readonly FaultOfOne[] = [
   "stallChannels",
 ];
 
+function hasNodes(story: Story): boolean {
+  return story === "nodes" || story === "nodesChurn";
+}
+
 function actions(story: Story): fc.Arbitrary<Action> {
-  const peers = story === "churn" ? 3 : 2;
+  const peers = story === "churn" || story === "nodesChurn" ? 3 : 2;
   const channelsOnly = story === "failover";
   const peer = fc.nat({ max: peers - 1 });
   const send = fc.record({
@@ -231,7 +257,14 @@ function actions(story: Story): fc.Arbitrary<Action> {
     move: fc.constantFrom(...Object.keys(MOVES) as Move[]),
     peer,
   });
+  const node = fc.record({
+    do: fc.constant("node" as const),
+    fault: fc.constantFrom(...Object.keys(NODE_FAULTS) as NodeFault[]),
+    node: fc.nat({ max: MAX_NODES - 1 }),
+    ms: fc.integer({ min: 1, max: 12_000 }),
+  });
   return weighted<Action>(
+    [hasNodes(story) ? 24 : 0, node],
     [36, send],
     [4, burst],
     [1, sendMuch],
@@ -240,20 +273,29 @@ function actions(story: Story): fc.Arbitrary<Action> {
     [channelsOnly ? 0 : 4, freeze],
     [channelsOnly ? 0 : 2, latency],
     [story === "steady" ? 4 : 0, read],
-    [story === "churn" ? 12 : 0, move],
+    [peers > 2 ? 12 : 0, move],
   );
 }
 
+/** How many nodes there may be. */
+const MAX_NODES = 5;
+
 /** Draws schedules. */
 export function schedules(story: Story): fc.Arbitrary<Schedule> {
+  // On a data channel nobody notices what becomes of nodes.
+  const webrtc = weighted(
+    [hasNodes(story) ? 1 : 4, fc.constant(true)],
+    [1, fc.constant(false)],
+  );
   return fc.record({
     seed: fc.nat({ max: 1_000_000 }),
     latency: fc.integer({ min: 0, max: 60 }),
     webrtc: fc.tuple(
-      weighted([4, fc.constant(true)], [1, fc.constant(false)]),
-      weighted([4, fc.constant(true)], [1, fc.constant(false)]),
+      webrtc,
+      webrtc,
     ),
     socketFallback: weighted([7, fc.constant(true)], [1, fc.constant(false)]),
+    ...hasNodes(story) ? { nodes: fc.integer({ min: 2, max: MAX_NODES }) } : {},
     echo: fc.boolean(),
     steps: fc.array(
       fc.record({ action: actions(story), wait: waits }),
@@ -294,6 +336,10 @@ function say(action: Action): string {
       return `${nameOf(action.peer)} ${MOVES[action.move]}`;
     case "link":
       return `${nameOf(action.peer)}'s link is ${sayLink(action.link)}`;
+    case "node":
+      return action.fault.endsWith("ngine") || action.ms === 0
+        ? NODE_FAULTS[action.fault]
+        : `${NODE_FAULTS[action.fault]}: ${action.node}, ${action.ms} ms`;
     case "breakLink":
       return `${nameOf(action.peer)}'s link is broken for ${action.ms} ms`;
     case "readdress": {
@@ -307,8 +353,16 @@ function say(action: Action): string {
 
 /** A schedule in words, a line for each thing that happens. */
 export function inWords(schedule: Schedule): string {
-  const { seed, latency, webrtc, socketFallback, echo, steps, links = [] } =
-    schedule;
+  const {
+    seed,
+    latency,
+    webrtc,
+    socketFallback,
+    echo,
+    steps,
+    links = [],
+    nodes,
+  } = schedule;
   const without = webrtc.flatMap((has, peer) =>
     has || !socketFallback ? [] : `${nameOf(peer)} has no WebRTC`
   );
@@ -316,6 +370,7 @@ export function inWords(schedule: Schedule): string {
     `simulation seed ${seed}`,
     `latency ${latency} ms`,
     ...without,
+    ...nodes ? [`${nodes} nodes`] : [],
     ...socketFallback ? [] : ["no socketFallback"],
     ...echo ? ["what arrives is answered"] : [],
   ];

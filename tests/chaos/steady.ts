@@ -21,6 +21,7 @@ import {
   mustBeEmpty,
   type Sample,
   strike,
+  strikeNode,
   strikeOne,
   WindowWatch,
 } from "./world.ts";
@@ -66,8 +67,8 @@ class Reader {
 
 /** Runs a schedule. */
 export async function runSteady(schedule: Schedule): Promise<void> {
-  const { seed, latency, webrtc, socketFallback, echo } = schedule;
-  const simulation = new Simulation({ seed, latency });
+  const { seed, latency, webrtc, socketFallback, echo, nodes } = schedule;
+  const simulation = new Simulation({ seed, latency, nodes });
   const { clock } = simulation;
   const watch = new WindowWatch();
   simulation.ontraffic = (traffic) => watch.see(traffic);
@@ -135,6 +136,11 @@ export async function runSteady(schedule: Schedule): Promise<void> {
           () => `${info.unacknowledged} were not acknowledged at the end`,
         );
       }));
+    // There are only the two.
+    side.peer.on(
+      "busy",
+      () => check(() => must(closing, () => `${nameOf(index)} is told busy`)),
+    );
     side.peer.on(
       "error",
       ({ code, message }) =>
@@ -155,6 +161,9 @@ export async function runSteady(schedule: Schedule): Promise<void> {
         break;
       case "faultOfOne":
         strikeOne(simulation, action.fault, sides[action.peer].peer);
+        break;
+      case "node":
+        strikeNode(simulation, action.fault, action.node, action.ms);
         break;
       case "freeze":
         simulation.freeze(sides[action.peer].peer, action.ms);
@@ -224,5 +233,5 @@ export async function runSteady(schedule: Schedule): Promise<void> {
     sides.every(({ closes }) => closes > 0),
     () => "close() was not followed by close",
   );
-  mustBeEmpty(simulation);
+  await mustBeEmpty(simulation);
 }

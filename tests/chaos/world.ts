@@ -8,7 +8,10 @@
 import type { Message, Sendable, SocketPeer } from "../../client.ts";
 import { readFrame, readUint48 } from "../../src/protocol/frame.ts";
 import type { Simulation, Traffic } from "../../testing.ts";
-import type { Fault, FaultOfOne, Kind } from "./schedule.ts";
+import type { Fault, FaultOfOne, Kind, NodeFault } from "./schedule.ts";
+
+/** For how long a slot is kept after an end, and a little more, in milliseconds. */
+const FORGET_MS = 170_000;
 
 /** Something that must hold does not. */
 export class Broken extends Error {
@@ -44,6 +47,43 @@ export function strikeOne(
   peer: SocketPeer,
 ): void {
   simulation[fault](peer);
+}
+
+/** Has a fault happen to a node of the server, or to what joins them. */
+export function strikeNode(
+  { nodes, engine }: Simulation,
+  fault: NodeFault,
+  index: number,
+  ms: number,
+): void {
+  const node = nodes[index % nodes.length];
+  switch (fault) {
+    case "stall":
+      node.stall(ms);
+      break;
+    case "partition":
+    case "join":
+      node.partitioned = fault === "partition";
+      break;
+    case "stopEngine":
+      engine!.stop();
+      break;
+    case "startEngine":
+    case "emptyEngine":
+      engine!.start(fault === "emptyEngine");
+      break;
+    case "lose":
+      engine!.loss = 0.05;
+      break;
+    case "double":
+      engine!.doubling = 0.05;
+      break;
+    case "carry":
+      engine!.loss = engine!.doubling = 0;
+      break;
+    default:
+      node[fault]();
+  }
 }
 
 /** A Blob that is read within a turn, as virtual time waits for nothing real. */
@@ -200,8 +240,19 @@ interface Sent {
 }
 
 /** After both are closed: nothing is left of them. */
-export function mustBeEmpty(simulation: Simulation): void {
-  const { clock, places, sockets, openChannels } = simulation;
+export async function mustBeEmpty(simulation: Simulation): Promise<void> {
+  const { clock, places, sockets, openChannels, nodes, engine } = simulation;
+  if (engine) {
+    // Endings are remembered.
+    await clock.pass(FORGET_MS);
+    for (const { pending } of nodes) {
+      must(pending === 0, () => `${pending} peers are left at a node`);
+    }
+    // Those of the dead run out.
+    must(engine.claims === 0, () => `${engine.claims} claims are left`);
+    for (const node of nodes) node.drain();
+    await clock.pass(10_000);
+  }
   must(places === 0, () => `${places} places are left in the registry`);
   must(sockets.size === 0, () => `${sockets.size} sockets are left open`);
   must(openChannels === 0, () => `${openChannels} ends of channels are open`);
