@@ -24,6 +24,7 @@ import type { Work } from "./contest.ts";
 import { drawChart } from "./chart.ts";
 import { pinLoad, watchMachine } from "./machine.ts";
 import { measureMessages } from "./messages.ts";
+import { measureNodes } from "./nodes.ts";
 import { measureNetworks } from "./network.ts";
 import { installPackages } from "./packages.ts";
 import { type Plan, PLANS } from "./plan.ts";
@@ -54,6 +55,7 @@ const SUITES = {
     measurePairings,
     measureMemory,
   ],
+  nodes: [measureNodes],
   channel: [measurePages],
   session: [measureParts],
   bundle: [measureBundles],
@@ -121,7 +123,7 @@ const works: Work[] = [];
 const stopWatching = await watchMachine();
 const start = performance.now();
 for (const name of names) {
-  await pinLoad(name === "relay");
+  await pinLoad(name === "relay" || name === "nodes");
   for (const step of SUITES[name] as readonly Step[]) {
     try {
       works.push(...await step(PLANS[size], values.net));

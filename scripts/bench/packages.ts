@@ -8,6 +8,8 @@
 // Neither in deno.json nor in deno.lock, which `deno task` downloads whole, as
 // nothing else needs these thirty megabytes.
 const SPECIFIERS = [
+  "@redis/client@6.3.1",
+  "@socket.io/redis-adapter@8.3.0",
   "partysocket@1.3.0",
   "peer@1.0.2",
   "peerjs@1.5.5",

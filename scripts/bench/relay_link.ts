@@ -60,12 +60,22 @@ export interface End {
 let codes = 0;
 
 /** Dials twice, and resolves when the server has paired the two. */
-export async function openPair(wire: Wire, port: number): Promise<[End, End]> {
+export function openPair(wire: Wire, port: number): Promise<[End, End]> {
+  return openPairOf(wire, port, port);
+}
+
+/** The same, where each end has a node of its own. */
+export async function openPairOf(
+  wire: Wire,
+  ...ports: [number, number]
+): Promise<[End, End]> {
   const code = `pair ${codes++}`;
-  const url = `ws://127.0.0.1:${port}${wire.path}`;
+  const [first, second] = ports.map((port) =>
+    `ws://127.0.0.1:${port}${wire.path}`
+  );
   return await Promise.all([
-    openEnd(wire, url, code, `${code} a`),
-    openEnd(wire, url, code, `${code} b`),
+    openEnd(wire, first, code, `${code} a`),
+    openEnd(wire, second, code, `${code} b`),
   ]);
 }
 

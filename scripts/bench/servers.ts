@@ -74,11 +74,15 @@ export class BenchServer implements AsyncDisposable {
   }
 
   /** Starts one; throws where it does not listen. */
-  static async start(name: ServerName): Promise<BenchServer> {
+  static async start(
+    name: ServerName,
+    { broker = "" } = {},
+  ): Promise<BenchServer> {
     const [command, ...args] = onServerCore(await runnable(COMMANDS[name]));
     const child = new Deno.Command(command, {
       args,
       cwd: FOLDER,
+      env: { BROKER: broker },
       stdin: "piped",
       stdout: "piped",
       stderr: "null",

@@ -1,14 +1,17 @@
 /**
  * socket.io as a relay: a room per pair code, and messages to the others in
  * the room. WebSockets alone, as the upgrade from polling is not what counts.
+ * With `BROKER` set, over its own adapter for Redis.
  */
 
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
+import process from "node:process";
 import { report } from "./report.mjs";
 
-// Not imported, as Deno checks this file and does not know the package.
-const { Server } = createRequire(import.meta.url)("socket.io");
+// Not imported, as Deno checks this file and does not know the packages.
+const load = createRequire(import.meta.url);
+const { Server } = load("socket.io");
 
 const http = createServer();
 const server = new Server(http, {
@@ -16,9 +19,17 @@ const server = new Server(http, {
   maxHttpBufferSize: 2 ** 21,
   transports: ["websocket"],
 });
+if (process.env.BROKER) {
+  const { createAdapter } = load("@socket.io/redis-adapter");
+  const { createClient } = load("@redis/client");
+  const clients = [1, 2].map(() => createClient({ url: process.env.BROKER }));
+  await Promise.all(clients.map((client) => client.connect()));
+  server.adapter(createAdapter(...clients));
+}
 server.on("connection", (socket) => {
-  socket.on("join", async (code) => {
+  socket.on("join", async (code, joined) => {
     await socket.join(code);
+    joined?.();
     const { size } = server.sockets.adapter.rooms.get(code);
     if (size === 2) server.to(code).emit("found");
   });

@@ -1,0 +1,301 @@
+/**
+ * What it costs that the two peers of a pair are connected to two nodes: CPU
+ * of the nodes and of the engine between them, and time.
+ *
+ * @module
+ */
+
+import { contest, OURS, pick, quantile, type Work } from "./contest.ts";
+import { Engine } from "./engine.ts";
+import { packagesFolder } from "./packages.ts";
+import type { Plan } from "./plan.ts";
+import {
+  closePairs,
+  type End,
+  openPairOf,
+  protocolWire,
+} from "./relay_link.ts";
+import { wait } from "./relay_load.ts";
+import { BenchServer, type ServerName } from "./servers.ts";
+
+const ONE_NODE = "one node";
+const SOCKET_IO = "socket.io";
+
+/** How many packets a second, by their size: more, and the load is the limit. */
+const LOADS = [
+  { bytes: 64, perSecond: 12_000, size: "64 B" },
+  { bytes: 16_384, perSecond: 3000, size: "16 KiB" },
+] as const;
+const PAIRS = 100;
+/** How often the load sends, in milliseconds. */
+const TICK_MS = 2;
+
+/** Two ends, each of which may send. */
+interface Pipe {
+  send(end: 0 | 1, packet: Uint8Array): void;
+  /** An end has got one. */
+  received(end: 0 | 1): void;
+}
+
+/** What a second of packets has cost. */
+interface Cost {
+  /** CPU time of the nodes per packet, in microseconds. */
+  readonly nodesUs: number;
+  /** The same, with the engine's. */
+  readonly allUs: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+}
+
+/** Nodes with pairs on them, each pair over two of them, or on one. */
+class Cluster {
+  readonly nodes: readonly BenchServer[];
+  readonly pipes: readonly Pipe[];
+  readonly #engine: Engine;
+
+  constructor(
+    nodes: readonly BenchServer[],
+    pipes: readonly Pipe[],
+    engine: Engine,
+  ) {
+    this.nodes = nodes;
+    this.pipes = pipes;
+    this.#engine = engine;
+  }
+
+  /** Has packets flow both ways for so long, a third of which does not count. */
+  async run(bytes: number, perSecond: number, ms: number): Promise<Cost> {
+    const load = new Load(this.pipes, bytes, perSecond);
+    await wait(ms / 3);
+    const before = await this.#usage();
+    load.measure();
+    await wait(ms);
+    const after = await this.#usage();
+    const { packets, latenciesMs } = load;
+    await load.stop();
+    const nodesUs = (after.nodesUs - before.nodesUs) / packets;
+    return {
+      nodesUs,
+      allUs: nodesUs + (after.engineUs - before.engineUs) / packets,
+      p50Ms: quantile(latenciesMs, 0.5),
+      p99Ms: quantile(latenciesMs, 0.99),
+    };
+  }
+
+  async #usage() {
+    const usages = await Promise.all(this.nodes.map((node) => node.usage()));
+    const nodesUs = usages.reduce((sum, { cpuUs }) => sum + cpuUs, 0);
+    return { nodesUs, engineUs: await this.#engine.cpuUs() };
+  }
+}
+
+/** Packets at a steady rate, from all ends in turn. */
+class Load {
+  packets = 0;
+  latenciesMs: number[] = [];
+  #underWay = 0;
+  #drained = () => {};
+  readonly #timer: ReturnType<typeof setInterval>;
+
+  constructor(pipes: readonly Pipe[], bytes: number, perSecond: number) {
+    const packet = new Uint8Array(bytes);
+    const sentAt = pipes.map((): number[][] => [[], []]);
+    pipes.forEach((pipe, index) => {
+      pipe.received = (end) => {
+        this.packets++;
+        // What is sent first comes first.
+        const at = sentAt[index][end].shift()!;
+        this.latenciesMs.push(performance.now() - at);
+        if (--this.#underWay === 0) this.#drained();
+      };
+    });
+    const start = performance.now();
+    let sent = 0;
+    this.#timer = setInterval(() => {
+      const now = performance.now();
+      for (; sent < (now - start) * perSecond / 1000; sent++) {
+        const index = (sent >> 1) % pipes.length;
+        const end = (sent & 1) as 0 | 1;
+        this.#underWay++;
+        sentAt[index][1 - end].push(performance.now());
+        pipes[index].send(end, packet);
+      }
+    }, TICK_MS);
+  }
+
+  measure(): void {
+    this.packets = 0;
+    this.latenciesMs = [];
+  }
+
+  /** Sends no more, and resolves when all has come. */
+  stop(): Promise<void> {
+    clearInterval(this.#timer);
+    if (this.#underWay === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#drained = resolve);
+  }
+}
+
+/** Packets across nodes, beside packets on one. */
+export async function measureNodes(plan: Plan): Promise<Work[]> {
+  await using stack = new AsyncDisposableStack();
+  const notes: string[] = [];
+  const clusters = new Map<string, Cluster>();
+  const add = async (
+    name: string,
+    server: ServerName,
+    count: number,
+    open: (ports: readonly number[]) => Promise<Pipe[]>,
+  ) => {
+    try {
+      const engine = stack.use(await Engine.start("redis"));
+      const nodes: BenchServer[] = [];
+      for (let index = 0; index < count; index++) {
+        const broker = count > 1 ? engine.url : "";
+        nodes.push(stack.use(await BenchServer.start(server, { broker })));
+      }
+      const ports = nodes.map(({ port }) => port);
+      const pipes = await open([ports[0], ports.at(-1)!]);
+      clusters.set(name, new Cluster(nodes, pipes, engine));
+    } catch (error) {
+      notes.push(`${name} failed: ${(error as Error).message}`);
+    }
+  };
+  const ends: [End, End][] = [];
+  const openOurs = async (ports: readonly number[]) => {
+    const pipes: Pipe[] = [];
+    for (let count = 0; count < PAIRS; count++) {
+      const pair = await openPairOf(protocolWire, ports[0], ports[1]);
+      ends.push(pair);
+      pipes.push(ourPipe(pair));
+    }
+    return pipes;
+  };
+  stack.defer(() => closePairs(ends));
+  await add(OURS, "socketpeer", 2, openOurs);
+  await add(ONE_NODE, "socketpeer", 1, openOurs);
+  await add(SOCKET_IO, "socket.io", 2, async (ports) => {
+    const opened = await openSocketIo(ports);
+    stack.defer(opened.close);
+    return opened.pipes;
+  });
+  const works: Work[] = [];
+  for (const { bytes, perSecond, size } of LOADS) {
+    const { samples, notes } = await contest(
+      plan.rounds,
+      Object.fromEntries([...clusters].map(([name, cluster]) => [
+        name,
+        () => cluster.run(bytes, perSecond, 3 * plan.busyMs),
+      ])),
+    );
+    works.push(...worksOf(samples, notes, size, perSecond));
+  }
+  return works.map((work, index) =>
+    index > 0 ? work : {
+      ...work,
+      notes: [...notes, ...work.notes ?? []],
+    }
+  );
+}
+
+function worksOf(
+  samples: Record<string, Cost[]>,
+  notes: readonly string[],
+  size: string,
+  perSecond: number,
+): Work[] {
+  const small = size === LOADS[0].size;
+  const rate = `${size} at ${perSecond.toLocaleString("en")}/s`;
+  const added = (choose: (cost: Cost) => number) => {
+    const { [OURS]: ours = [], [ONE_NODE]: local = [] } = samples;
+    return {
+      [OURS]: ours.map((cost, index) => choose(cost) - choose(local[index])),
+    };
+  };
+  return [
+    {
+      name: `CPU of the nodes per packet across two, ${rate}`,
+      unit: "µs",
+      better: "less",
+      samples: pick(samples, ({ nodesUs }) => nodesUs),
+      targets: [
+        ...small ? [{ against: [ONE_NODE], ratio: 1.7 }] : [],
+        { against: [SOCKET_IO], ratio: 1 / 3 },
+      ],
+      notes,
+    },
+    {
+      name: `the same with the engine's, ${rate}`,
+      unit: "µs",
+      better: "less",
+      samples: pick(samples, ({ allUs }) => allUs),
+      targets: [{ against: [ONE_NODE], ratio: small ? 2 : 2.2 }],
+    },
+    {
+      name: `median of the time that it adds, ${rate}`,
+      unit: "ms",
+      better: "less",
+      samples: added(({ p50Ms }) => p50Ms),
+      limit: 1,
+      targets: [],
+    },
+    {
+      name: `p99 of the time across two nodes, ${rate}`,
+      unit: "ms",
+      better: "less",
+      samples: pick(samples, ({ p99Ms }) => p99Ms),
+      targets: [],
+    },
+  ];
+}
+
+function ourPipe(ends: readonly [End, End]): Pipe {
+  const pipe: Pipe = {
+    send: (end, packet) => ends[end].socket.send(packet as BufferSource),
+    received() {},
+  };
+  ends.forEach((end, index) =>
+    end.receive = () => pipe.received(index as 0 | 1)
+  );
+  return pipe;
+}
+
+/** What is used here of socket.io's client. */
+interface SocketIo {
+  emit(event: string, data: unknown, joined?: () => void): void;
+  on(event: string, listener: () => void): void;
+  disconnect(): void;
+}
+
+async function openSocketIo(ports: readonly number[]) {
+  // Its build for browsers has no WebSocket of its own, and uses Deno's.
+  const path = "socket.io-client/dist/socket.io.esm.min.js";
+  const { io } = await import(new URL(path, packagesFolder).href);
+  const all: SocketIo[] = [];
+  const pipes: Pipe[] = [];
+  for (let count = 0; count < PAIRS; count++) {
+    const sockets: SocketIo[] = ports.map((port) =>
+      io(`http://127.0.0.1:${port}`, {
+        forceNew: true,
+        transports: ["websocket"],
+      })
+    );
+    all.push(...sockets);
+    await Promise.all(
+      sockets.map((socket) =>
+        new Promise<void>((joined) =>
+          socket.emit("join", `code ${count}`, joined)
+        )
+      ),
+    );
+    const pipe: Pipe = {
+      send: (end, packet) => sockets[end].emit("message", packet),
+      received() {},
+    };
+    sockets.forEach((socket, index) =>
+      socket.on("message", () => pipe.received(index as 0 | 1))
+    );
+    pipes.push(pipe);
+  }
+  return { pipes, close: () => all.forEach((socket) => socket.disconnect()) };
+}
