@@ -42,4 +42,3 @@ export {
   type RedisBrokerOptions,
   type RedisClient,
 } from "./src/server/brokers/redis.ts";
-export type { Bytes } from "./src/server/server_socket.ts";

@@ -11,7 +11,6 @@ export type { Rate, SocketPeerServerOptions, TurnOptions } from "./options.ts";
 export type { AuthorizeRequest, Visitor } from "./authorization.ts";
 export type { TrustProxyOptions } from "./trusted_proxy.ts";
 export type { Broker, BrokerHandlers } from "./brokers/broker.ts";
-export type { Bytes } from "./server_socket.ts";
 export type {
   LinkLoss,
   RefusalReason,

@@ -5,8 +5,6 @@
  * @module
  */
 
-import type { Bytes } from "../server_socket.ts";
-
 /** How much of a message nodes need beside a packet in it, in bytes. */
 export const ENVELOPE_BYTES = 64;
 
@@ -83,7 +81,7 @@ export interface Broker {
 /** Who a {@linkcode Broker} tells of what happens; none of them throws. */
 export interface BrokerHandlers {
   /** A message has come, whose bytes belong to the receiver. */
-  message(message: Bytes): void;
+  message(message: ArrayBuffer | Uint8Array<ArrayBuffer>): void;
   /** The engine is reached, at first or again. What was sent meanwhile is lost. */
   up(): void;
   /**
