@@ -146,8 +146,10 @@ export class SimulatedNode {
   }
 
   /** Ends the conversation behind a code, as `SocketPeerServer.leave()` does. */
-  leave(pairCode: string): boolean {
-    return this.#exchange?.registry.end(pairCode) ?? false;
+  leave(pairCode: string): Promise<boolean> {
+    const { shared, registry } = this.#exchange ?? {};
+    return shared?.end(pairCode) ??
+      Promise.resolve(registry?.end(pairCode) ?? false);
   }
 
   /** Takes a socket. */

@@ -74,8 +74,9 @@ export class SimulatedServer implements Dialed {
   }
 
   /** Ends the conversation behind a code, as `SocketPeerServer.leave()` does. */
-  leave(pairCode: string): boolean {
-    return this.nodes.some((node) => node.leave(pairCode));
+  leave(pairCode: string): Promise<boolean> {
+    const node = this.nodes.find(({ ready }) => ready);
+    return node?.leave(pairCode) ?? Promise.resolve(false);
   }
 
   /** Takes a dial, refuses it, or lets it hang. */

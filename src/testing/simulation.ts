@@ -430,8 +430,11 @@ export class Simulation {
     this.#server.start();
   }
 
-  /** As `leave()` of the server: ends the conversation behind a code. */
-  leave(pairCode: string): boolean {
+  /**
+   * As `leave()` of the server: ends the conversation behind a code. Where the
+   * server has several nodes, let time pass before you wait for the answer.
+   */
+  leave(pairCode: string): Promise<boolean> {
     return this.#server.leave(pairCode);
   }
 

@@ -162,3 +162,25 @@ Deno.test("Addresses forgets no debt, however many others come", () => {
   for (let index = 0; index < 10_000; index++) addresses.takePair(`${index}`);
   assertFalse(addresses.takePair("a"));
 });
+
+Deno.test("Addresses.share() gives each of several servers its part of the attempts", () => {
+  const { clock, addresses } = setUp();
+  addresses.share(4);
+  const attempt = () => {
+    const may = addresses.takePair("a");
+    if (may) addresses.pairFailed("a");
+    return may;
+  };
+  const guesses = (servers: number) =>
+    Math.ceil(RATE.burst / servers / FAILED_PAIR_COST);
+  assertEquals(times(attempt), guesses(4));
+  clock.advance(60_000 * RATE.perSecond);
+  // The others are gone.
+  addresses.share(1);
+  clock.advance(60_000 * RATE.perSecond);
+  assertEquals(times(attempt), guesses(1));
+  // However many there are, who is no guesser gets in.
+  addresses.share(1000);
+  clock.advance(3_600_000);
+  assert(addresses.takePair("b"));
+});

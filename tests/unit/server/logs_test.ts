@@ -17,6 +17,11 @@ const EVENTS: readonly ServerEvent[] = [
   { type: "error", option: "iceServers", error: new Error("no account") },
   { type: "drain", connections: 7 },
   { type: "crowd", address: ADDRESS, connections: 95, total: 100 },
+  { type: "broker", up: true },
+  { type: "broker", up: false, reason: "it is away" },
+  { type: "link", reason: "gap" },
+  { type: "link", reason: "bye" },
+  { type: "claim", ms: 2 },
 ];
 
 /** What is written of these events. */
@@ -53,6 +58,12 @@ Deno.test("logEvents() writes a line of text for each event", () => {
     "2030-01-31T12:00:00.000Z warn crowd address=2001:db8::1 connections=95 " +
     'total=100 hint="behind a reverse proxy, set trustProxy (--trust-proxy), ' +
     'or correct it"',
+    "2030-01-31T12:00:00.000Z info broker state=joined",
+    '2030-01-31T12:00:00.000Z error broker state="cut off" ' +
+    'reason="it is away"',
+    "2030-01-31T12:00:00.000Z warn link reason=gap",
+    "2030-01-31T12:00:00.000Z info link reason=bye",
+    "2030-01-31T12:00:00.000Z debug claim ms=2",
   ]);
 });
 
@@ -71,7 +82,7 @@ Deno.test("logEvents() writes the same as JSON", () => {
 
 Deno.test("logEvents() writes nothing below its level, which is info", () => {
   const counts = LOG_LEVELS.map((level) => linesOf(EVENTS, { level }).length);
-  assertEquals(counts, [9, 5, 3, 1]);
+  assertEquals(counts, [14, 9, 5, 2]);
   assertEquals(linesOf(EVENTS), linesOf(EVENTS, { level: "info" }));
 });
 

@@ -107,6 +107,43 @@ Deno.test("Metrics.observe() takes the times of a pairing in seconds", async () 
   assertEquals(series['socketpeer_wait_seconds_bucket{le="30"}'], 2);
 });
 
+Deno.test("Metrics shows what is shared with other nodes, and nothing of it without a broker", async () => {
+  const sharing = {
+    up: true,
+    downMs: 0,
+    births: 2,
+    nodes: 3,
+    links: 1,
+    claims: 4,
+    remotePeers: 5,
+    forwardedPackets: 60,
+    forwardedBytes: 700,
+    forwardedMessages: 8,
+    waitingBytes: 9,
+  };
+  const metrics = metricsOf(() => ({ ...NOTHING, sharing }));
+  metrics.observe({ type: "link", reason: "gap" });
+  metrics.observe({ type: "claim", ms: 3 });
+  const series = await read(metrics);
+  assertEquals([
+    series.socketpeer_broker_up,
+    series.socketpeer_broker_joins_total,
+    series.socketpeer_nodes,
+    series.socketpeer_links,
+    series.socketpeer_claimed_codes,
+    series.socketpeer_remote_peers,
+    series.socketpeer_forwarded_packets_total,
+    series.socketpeer_forwarded_bytes_total,
+    series.socketpeer_forwarded_messages_total,
+    series.socketpeer_link_waiting_bytes,
+  ], [1, 2, 3, 1, 4, 5, 60, 700, 8, 9]);
+  assertEquals(series['socketpeer_links_lost_total{reason="gap"}'], 1);
+  assertEquals(series['socketpeer_links_lost_total{reason="bye"}'], 0);
+  assertEquals(series.socketpeer_claim_seconds_sum, 0.003);
+  const alone = await read(metricsOf());
+  assertEquals([alone.socketpeer_broker_up, alone.socketpeer_nodes], [0, 0]);
+});
+
 Deno.test("Metrics has every reason for a refusal from the start", async () => {
   const names = Object.keys(await read(metricsOf()));
   for (const reason of REASONS) {

@@ -287,3 +287,43 @@ Deno.test("Simulation leaves no timer behind after links, moves and gaps", async
   await simulation.clock.pass(200 * SECOND);
   assertEquals([simulation.clock.pending, simulation.sockets.size], [0, 0]);
 });
+
+Deno.test("Simulation.leave() ends a conversation, of one node or of several", async () => {
+  for (const nodes of [1, 3]) {
+    const { simulation, a, b } = await joined({}, { nodes });
+    const reasons: string[] = [];
+    for (const peer of [a, b]) {
+      peer.on("close", ({ reason }) => reasons.push(reason));
+    }
+    const ended = simulation.leave("code");
+    const unknown = simulation.leave("another");
+    await simulation.clock.pass(SECOND);
+    assertEquals([await ended, await unknown], [true, false]);
+    assertEquals(reasons, ["server", "server"]);
+  }
+});
+
+Deno.test("Simulation has nodes that die and come back, and an engine that does", async () => {
+  const webrtc = { webrtc: false };
+  const { simulation, a, atB } = await joined(webrtc, { nodes: 3, seed: 3 });
+  const { clock, nodes, engine } = simulation;
+  assertEquals(nodes.map(({ joined }) => joined), [true, true, true]);
+  for (const node of nodes) {
+    a.send("while one is away");
+    node.kill();
+    assertEquals(node.ready, false);
+    await clock.pass(10 * SECOND);
+    node.start();
+    await clock.pass(10 * SECOND);
+  }
+  engine!.stop();
+  a.send("while the engine is");
+  await clock.pass(10 * SECOND);
+  assertEquals(nodes.map(({ joined }) => joined), [false, false, false]);
+  engine!.start(true);
+  await clock.pass(10 * SECOND);
+  assertEquals(atB.map(([message]) => message), [
+    ...Array(3).fill("while one is away"),
+    "while the engine is",
+  ]);
+});
