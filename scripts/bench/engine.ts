@@ -4,6 +4,7 @@
  * @module
  */
 
+import { freePort } from "../../tests/support/free_port.ts";
 import { onServerCore } from "./machine.ts";
 
 /** Of a clock tick, as every Linux tells it to programs. */
@@ -71,9 +72,4 @@ export class Engine implements AsyncDisposable {
     this.#child.kill("SIGKILL");
     await this.#child.status;
   }
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }

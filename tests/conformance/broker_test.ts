@@ -36,6 +36,7 @@ import {
   type RedisClient,
 } from "../../src/server/brokers/redis.ts";
 import type { Bytes } from "../../src/server/server_socket.ts";
+import type { EngineProcess } from "../support/engine_process.ts";
 import { NatsServer, natsServerPath } from "../support/nats_server.ts";
 import { RedisServer, redisServerPath } from "../support/redis_server.ts";
 import { type TcpProxy, tcpProxy } from "../support/tcp_proxy.ts";
@@ -123,29 +124,15 @@ const CLIENTS: Record<string, (url: string) => RedisClient> = {
   "iovalkey": (url) => new IoValkey(url, { lazyConnect: true }),
 };
 
-class RedisWorld implements Engine {
-  readonly #client: (url: string) => RedisClient;
+/** An engine that is a process of this machine. */
+abstract class ProcessWorld<Server extends EngineProcess> implements Engine {
+  constructor(readonly server: Server) {}
 
-  constructor(
-    readonly server: RedisServer,
-    client: (url: string) => RedisClient,
-  ) {
-    this.#client = client;
-  }
+  abstract broker(): Broker;
 
-  static async start(client: (url: string) => RedisClient) {
-    return new RedisWorld(await RedisServer.start(), client);
-  }
+  abstract endLease(node: string): Promise<void>;
 
-  broker() {
-    return redisBroker({ client: this.#client(this.server.url) });
-  }
-
-  async endLease(node: string) {
-    const score = await this.server.command("ZSCORE", "sp:nodes", node);
-    const renewed = String(Number(score) - LEASE_MS);
-    await this.server.command("ZADD", "sp:nodes", renewed, node);
-  }
+  abstract cut(): Promise<void>;
 
   stall() {
     this.server.signal("SIGSTOP");
@@ -159,12 +146,35 @@ class RedisWorld implements Engine {
     return this.server.start();
   }
 
-  async cut() {
-    await this.server.command("CLIENT", "KILL", "TYPE", "pubsub");
-  }
-
   [Symbol.asyncDispose]() {
     return this.server[Symbol.asyncDispose]();
+  }
+}
+
+class RedisWorld extends ProcessWorld<RedisServer> {
+  readonly #client: (url: string) => RedisClient;
+
+  constructor(server: RedisServer, client: (url: string) => RedisClient) {
+    super(server);
+    this.#client = client;
+  }
+
+  static async start(client: (url: string) => RedisClient) {
+    return new RedisWorld(await RedisServer.start(), client);
+  }
+
+  override broker() {
+    return redisBroker({ client: this.#client(this.server.url) });
+  }
+
+  override async endLease(node: string) {
+    const score = await this.server.command("ZSCORE", "sp:nodes", node);
+    const renewed = String(Number(score) - LEASE_MS);
+    await this.server.command("ZADD", "sp:nodes", renewed, node);
+  }
+
+  override async cut() {
+    await this.server.command("CLIENT", "KILL", "TYPE", "pubsub");
   }
 }
 
@@ -177,11 +187,12 @@ function natsBrokerAt(servers: string, options?: { prefix?: string }): Broker {
   });
 }
 
-class NatsWorld implements Engine {
+class NatsWorld extends ProcessWorld<NatsServer> {
   /** What can be cut. */
   readonly proxy: TcpProxy;
 
-  constructor(readonly server: NatsServer) {
+  constructor(server: NatsServer) {
+    super(server);
     this.proxy = tcpProxy(server.port);
   }
 
@@ -189,28 +200,16 @@ class NatsWorld implements Engine {
     return new NatsWorld(await NatsServer.start(settings));
   }
 
-  broker() {
+  override broker() {
     return natsBrokerAt(`nats://127.0.0.1:${this.proxy.port}`);
   }
 
-  async endLease(node: string) {
+  override async endLease(node: string) {
     const filter = `$KV.sp_nodes.${node}`;
     await this.server.ask("STREAM.PURGE.KV_sp_nodes", { filter });
   }
 
-  stall() {
-    this.server.signal("SIGSTOP");
-  }
-
-  fail() {
-    return this.server.kill();
-  }
-
-  restart() {
-    return this.server.start();
-  }
-
-  async cut() {
+  override async cut() {
     const connections = async () => {
       const { connections } = await this.server.monitor("connz");
       return connections.map(({ cid }: { cid: number }) => cid) as number[];
@@ -224,8 +223,8 @@ class NatsWorld implements Engine {
     });
   }
 
-  async [Symbol.asyncDispose]() {
-    await this.server[Symbol.asyncDispose]();
+  override async [Symbol.asyncDispose]() {
+    await super[Symbol.asyncDispose]();
     await this.proxy[Symbol.asyncDispose]();
   }
 }

@@ -9,6 +9,7 @@ import { deadline } from "@std/async";
 import { SocketPeer } from "../../client.ts";
 import { type BreakageRow, breakageTable } from "../support/breakage_table.ts";
 import { createMeter } from "../support/meter.ts";
+import { next, untilState } from "../support/next_event.ts";
 import { RedisServer, redisServerPath } from "../support/redis_server.ts";
 import { ServerProcess } from "../support/server_process.ts";
 import { type TcpProxy, tcpProxy } from "../support/tcp_proxy.ts";
@@ -79,7 +80,7 @@ class Scene implements AsyncDisposable {
         pairCode: "the code",
       });
       scene.#peers.push(peer);
-      if (index === 0) await seen(peer, "statechange", "waiting");
+      if (index === 0) await untilState(peer, "waiting");
       else await deadline(peerConnected(peer), PATIENCE_MS);
     }
     assertEquals(await scene.nodes[0].claims(), 1);
@@ -131,7 +132,7 @@ class Scene implements AsyncDisposable {
   /** Resolves when a peer has lost its partner, and has it again. */
   async regained(peer: number): Promise<void> {
     const it = this.#peers[peer];
-    if (it.connected) await seen(it, "statechange");
+    if (it.connected) await next(it, "statechange");
     await deadline(peerConnected(it), PATIENCE_MS);
   }
 
@@ -155,23 +156,7 @@ function gotSome(peer: SocketPeer): Promise<void> {
 }
 
 async function peerConnected(peer: SocketPeer): Promise<void> {
-  while (!peer.connected) await seen(peer, "statechange");
-}
-
-function seen(
-  peer: SocketPeer,
-  name: "statechange",
-  state?: string,
-): Promise<void> {
-  const met = new Promise<void>((resolve) => {
-    const listener = (to: string) => {
-      if (state !== undefined && to !== state) return;
-      peer.off(name, listener);
-      resolve();
-    };
-    peer.on(name, listener);
-  });
-  return deadline(met, PATIENCE_MS);
+  while (!peer.connected) await next(peer, "statechange");
 }
 
 function test(name: string, fn: () => Promise<void>): void {
@@ -293,10 +278,7 @@ test("Nothing in the engine tells a pair code or a key", async () => {
   }
   for (const peer of peers) await deadline(peerConnected(peer), PATIENCE_MS);
   peers[0].send("hello");
-  await deadline(
-    new Promise((resolve) => peers[1].once("data", resolve)),
-    PATIENCE_MS,
-  );
+  await next(peers[1], "data");
   for (const peer of peers) peer.destroy();
   await redis.command("ECHO", "the end");
   let heard = "";

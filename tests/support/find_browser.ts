@@ -1,4 +1,4 @@
-import { delimiter, join } from "node:path";
+import { findFile } from "./find_file.ts";
 
 /** How to start a browser. */
 export interface BrowserChoice {
@@ -54,29 +54,6 @@ export async function findBrowser(): Promise<BrowserChoice> {
 export async function findFirefox(): Promise<string | undefined> {
   return Deno.env.get("FIREFOX_EXECUTABLE_PATH") ||
     await findFile(FIREFOX_NAMES, FIREFOX_PLACES);
-}
-
-/** The first file of such a name on the `PATH`, else the first of `places`. */
-async function findFile(
-  names: readonly string[],
-  places: readonly string[],
-): Promise<string | undefined> {
-  const folders = (Deno.env.get("PATH") ?? "").split(delimiter);
-  const candidates = [
-    ...names.flatMap((name) => folders.map((folder) => join(folder, name))),
-    ...places,
-  ];
-  for (const candidate of candidates) {
-    if (await isFile(candidate)) return candidate;
-  }
-}
-
-async function isFile(path: string): Promise<boolean> {
-  try {
-    return (await Deno.stat(path)).isFile;
-  } catch {
-    return false;
-  }
 }
 
 /**

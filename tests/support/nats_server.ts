@@ -1,37 +1,25 @@
 import { connect, type NatsConnection } from "@nats-io/transport-node";
-import { deadline } from "@std/async";
-import { delimiter, join } from "node:path";
-
-/** Longest that anything may take, in milliseconds. */
-const LIMIT_MS = 15_000;
+import { join } from "node:path";
+import { EngineProcess } from "./engine_process.ts";
+import { findFile } from "./find_file.ts";
+import { freePort } from "./free_port.ts";
 
 /** Where a NATS server is, if this machine has one. */
-export const natsServerPath: string | undefined = findNatsServer();
+export const natsServerPath: string | undefined = await findFile([
+  "nats-server",
+]);
 
 if (natsServerPath === undefined) {
   // deno-lint-ignore no-console -- a test that is not run has to be seen
   console.warn("No NATS is here, so its tests are skipped: get nats-server");
 }
 
-function findNatsServer(): string | undefined {
-  const folders = (Deno.env.get("PATH") ?? "").split(delimiter);
-  return folders.map((folder) => join(folder, "nats-server")).find((path) => {
-    try {
-      return Deno.statSync(path).isFile;
-    } catch {
-      return false;
-    }
-  });
-}
-
 /** Its JetStream is on. */
 const JETSTREAM = "jetstream: enabled";
 
-/** A NATS server of this machine, which keeps nothing; gone with its scope. */
-export class NatsServer implements AsyncDisposable {
-  readonly #folder: string;
+/** A NATS server of this machine. */
+export class NatsServer extends EngineProcess {
   readonly #settings: string;
-  #child: Deno.ChildProcess | null = null;
 
   private constructor(
     folder: string,
@@ -40,7 +28,7 @@ export class NatsServer implements AsyncDisposable {
     readonly webSocketPort: number,
     settings: string,
   ) {
-    this.#folder = folder;
+    super(folder);
     this.#settings = settings;
   }
 
@@ -63,39 +51,18 @@ export class NatsServer implements AsyncDisposable {
     return `nats://127.0.0.1:${this.port}`;
   }
 
-  /** Starts it, with nothing in it, where it was before. */
-  async start(): Promise<void> {
-    const config = join(this.#folder, "nats.conf");
+  protected override async commandLine(): Promise<
+    [path: string, ...args: string[]]
+  > {
+    const config = join(this.folder, "nats.conf");
     await Deno.writeTextFile(
       config,
       `listen: "127.0.0.1:${this.port}", http: "127.0.0.1:${this.monitorPort}"
 websocket: { listen: "127.0.0.1:${this.webSocketPort}", no_tls: true }
 ${this.#settings}\n`,
     );
-    const store = await Deno.makeTempDir({ dir: this.#folder });
-    this.#child = new Deno.Command(natsServerPath!, {
-      args: ["--config", config, "--store_dir", store],
-      stdin: "null",
-      stdout: "null",
-      stderr: "null",
-    }).spawn();
-    const settled = async () => {
-      while (!await this.#answers()) await tick();
-    };
-    await deadline(settled(), LIMIT_MS);
-  }
-
-  /** Ends it on the spot, as a machine that fails. */
-  async kill(): Promise<void> {
-    const child = this.#child;
-    this.#child = null;
-    child?.kill("SIGKILL");
-    await child?.status;
-  }
-
-  /** Stops it, and has it go on: it answers nobody meanwhile. */
-  signal(signal: "SIGSTOP" | "SIGCONT"): void {
-    this.#child!.kill(signal);
+    const store = await Deno.makeTempDir({ dir: this.folder });
+    return [natsServerPath!, "--config", config, "--store_dir", store];
   }
 
   /** A connection of an app. */
@@ -122,12 +89,7 @@ ${this.#settings}\n`,
     return await response.json();
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.kill();
-    await Deno.remove(this.#folder, { recursive: true });
-  }
-
-  async #answers(): Promise<boolean> {
+  protected override async answers(): Promise<boolean> {
     try {
       using connection = await Deno.connect({
         hostname: "127.0.0.1",
@@ -142,12 +104,3 @@ ${this.#settings}\n`,
 
 // deno-lint-ignore no-explicit-any -- whatever it says
 type Answer = any;
-
-function tick(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 5));
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}

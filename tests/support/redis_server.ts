@@ -1,43 +1,31 @@
 import { deadline } from "@std/async";
-import { delimiter, join } from "node:path";
-
-/** Longest that anything may take, in milliseconds. */
-const LIMIT_MS = 15_000;
+import { EngineProcess, LIMIT_MS } from "./engine_process.ts";
+import { findFile } from "./find_file.ts";
+import { freePort } from "./free_port.ts";
 
 /** Where a Redis server is, if this machine has one. */
-export const redisServerPath: string | undefined = findRedisServer();
+export const redisServerPath: string | undefined = await findFile([
+  "redis-server",
+]);
 
 if (redisServerPath === undefined) {
   // deno-lint-ignore no-console -- a test that is not run has to be seen
   console.warn("No Redis is here, so its tests are skipped: get redis-server");
 }
 
-function findRedisServer(): string | undefined {
-  const folders = (Deno.env.get("PATH") ?? "").split(delimiter);
-  return folders.map((folder) => join(folder, "redis-server")).find((path) => {
-    try {
-      return Deno.statSync(path).isFile;
-    } catch {
-      return false;
-    }
-  });
-}
-
 /** What Redis answers: a number, a text, nothing, or several of these. */
 export type Reply = number | string | null | Reply[];
 
-/** A Redis server of this machine, which keeps nothing; gone with its scope. */
-export class RedisServer implements AsyncDisposable {
-  readonly #folder: string;
+/** A Redis server of this machine. */
+export class RedisServer extends EngineProcess {
   readonly #settings: readonly string[];
-  #child: Deno.ChildProcess | null = null;
 
   private constructor(
     folder: string,
     readonly port: number,
     settings: readonly string[],
   ) {
-    this.#folder = folder;
+    super(folder);
     this.#settings = settings;
   }
 
@@ -59,35 +47,13 @@ export class RedisServer implements AsyncDisposable {
     return `redis://127.0.0.1:${this.port}`;
   }
 
-  /** Starts it, with nothing in it, where it was before. */
-  async start(): Promise<void> {
-    this.#child = new Deno.Command(redisServerPath!, {
-      args: [
-        ...["--bind", "127.0.0.1", "--port", String(this.port)],
-        ...["--save", "", "--appendonly", "no", "--dir", this.#folder],
-        ...["--loglevel", "warning", ...this.#settings],
-      ],
-      stdin: "null",
-      stdout: "null",
-      stderr: "null",
-    }).spawn();
-    const settled = async () => {
-      while (!await this.#answers()) await tick();
-    };
-    await deadline(settled(), LIMIT_MS);
-  }
-
-  /** Ends it on the spot, as a machine that fails. */
-  async kill(): Promise<void> {
-    const child = this.#child;
-    this.#child = null;
-    child?.kill("SIGKILL");
-    await child?.status;
-  }
-
-  /** Stops it, and has it go on: it answers nobody meanwhile. */
-  signal(signal: "SIGSTOP" | "SIGCONT"): void {
-    this.#child!.kill(signal);
+  protected override commandLine(): Promise<[path: string, ...args: string[]]> {
+    return Promise.resolve([
+      redisServerPath!,
+      ...["--bind", "127.0.0.1", "--port", String(this.port)],
+      ...["--save", "", "--appendonly", "no", "--dir", this.folder],
+      ...["--loglevel", "warning", ...this.#settings],
+    ]);
   }
 
   /** Sends a command over a connection of its own. */
@@ -109,12 +75,7 @@ export class RedisServer implements AsyncDisposable {
     return String(list).trim().split("\n").length - 1;
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.kill();
-    await Deno.remove(this.#folder, { recursive: true });
-  }
-
-  async #answers(): Promise<boolean> {
+  protected override async answers(): Promise<boolean> {
     try {
       await using connection = await RedisConsole.open(this.port);
       // It may want a password, and may not have read its data yet.
@@ -194,13 +155,4 @@ export class RedisConsole implements AsyncDisposable {
 
 function latin1(text: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(text, (character) => character.charCodeAt(0));
-}
-
-function tick(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 5));
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }

@@ -1,5 +1,7 @@
 import { deadline } from "@std/async";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
+import { findFile } from "./find_file.ts";
+import { freePort } from "./free_port.ts";
 
 /** A TURN server of this machine, which is gone when its scope is left. */
 export interface TurnServer extends AsyncDisposable {
@@ -15,22 +17,13 @@ export interface TurnServer extends AsyncDisposable {
 const LIMIT_MS = 15_000;
 
 /** Where Debian's coturn is, if this machine has it. */
-export const turnServerPath: string | undefined = findTurnServer();
+export const turnServerPath: string | undefined = await findFile([
+  "turnserver",
+]);
 
 if (turnServerPath === undefined) {
   // deno-lint-ignore no-console -- a test that is not run has to be seen
   console.warn("No TURN server is here, so its tests are skipped: get coturn");
-}
-
-function findTurnServer(): string | undefined {
-  const folders = (Deno.env.get("PATH") ?? "").split(delimiter);
-  return folders.map((folder) => join(folder, "turnserver")).find((path) => {
-    try {
-      return Deno.statSync(path).isFile;
-    } catch {
-      return false;
-    }
-  });
 }
 
 /** Starts coturn, which takes what is signed with its secret and no more. */
@@ -107,11 +100,6 @@ log-file=stdout
     said: (words) => until(() => words.test(log)),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }
 
 async function listens(port: number): Promise<boolean> {
