@@ -403,7 +403,7 @@ Deno.test("SocketPeer whose conversation the server ends does not come back", as
   for (const options of [{}, RELAY]) {
     const { world, a, ofA, ofB } = await joined(options);
     a.send("x");
-    assertEquals(world.leave("code"), true);
+    assertEquals(await world.leave("code"), true);
     await world.clock.pass(60 * SECOND);
     for (const { args, states } of [ofA, ofB]) {
       assertEquals(args.close.length, 1);
