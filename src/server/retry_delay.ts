@@ -4,6 +4,9 @@
  * @module
  */
 
+import { SERVICE_RESTART } from "../protocol/close_code.ts";
+import type { Member } from "./pair_registry.ts";
+
 /** How long all of them take to come back, in milliseconds. */
 const SPREAD_MS = { perConnection: 1, least: 100, most: 5000 };
 
@@ -29,4 +32,23 @@ export function retryDelays(
     drawn.set(pairCode, delayMs);
     return delayMs;
   };
+}
+
+/** One that can be told to dial again. */
+type Leaving = Pick<Member, "dismiss"> & {
+  /** There is none before it has asked for a place. */
+  readonly request: Pick<Member["request"], "code"> | null;
+};
+
+/** Tells peers to dial again, each pair at a time of its own. */
+export function sendAway(
+  peers: readonly Leaving[],
+  why: string,
+  random: () => number,
+): void {
+  const delay = retryDelays(peers.length, random);
+  for (const peer of peers) {
+    const delayMs = delay(peer.request?.code);
+    peer.dismiss(SERVICE_RESTART, `${why}: retry in ${delayMs} ms`);
+  }
 }

@@ -5,7 +5,6 @@
  * @module
  */
 
-import { SERVICE_RESTART } from "../protocol/close_code.ts";
 import { type Runtime, systemRuntime } from "../runtime.ts";
 import {
   answer,
@@ -39,7 +38,7 @@ import {
   resolveServerOptions,
   type SocketPeerServerOptions,
 } from "./options.ts";
-import { retryDelays } from "./retry_delay.ts";
+import { sendAway } from "./retry_delay.ts";
 import type { ServerStats } from "./server_event.ts";
 import type { ServerSocket } from "./server_socket.ts";
 import { chooseSubprotocol } from "./subprotocol.ts";
@@ -372,16 +371,7 @@ export class SocketPeerServer {
     return connection;
   }
 
-  /** Tells peers to dial again, each pair at a time of its own. */
   #sendAway(connections: readonly Connection[]): void {
-    const delay = retryDelays(connections.length, this.#random);
-    for (const connection of connections) {
-      // There is no request before it has asked for a place.
-      const delayMs = delay(connection.request?.code);
-      connection.dismiss(
-        SERVICE_RESTART,
-        `the server restarts: retry in ${delayMs} ms`,
-      );
-    }
+    sendAway(connections, "the server restarts", this.#random);
   }
 }

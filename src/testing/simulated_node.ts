@@ -5,12 +5,11 @@
  * @module
  */
 
-import { SERVICE_RESTART } from "../protocol/close_code.ts";
 import type { Connection } from "../server/connection.ts";
 import { Exchange } from "../server/exchange.ts";
 import type { Names } from "../server/nodes/names.ts";
 import { resolveServerOptions } from "../server/options.ts";
-import { retryDelays } from "../server/retry_delay.ts";
+import { sendAway } from "../server/retry_delay.ts";
 import type { ServerSocket } from "../server/server_socket.ts";
 import { Host } from "./host.ts";
 import type { Network } from "./network.ts";
@@ -122,11 +121,7 @@ export class SimulatedNode {
     this.#draining = true;
     exchange.drain();
     const connections = [...this.#connections.keys()];
-    const delay = retryDelays(connections.length, this.#network.random);
-    for (const connection of connections) {
-      const delayMs = delay(connection.request?.code);
-      connection.dismiss(SERVICE_RESTART, `retry in ${delayMs} ms`);
-    }
+    sendAway(connections, "the server restarts", this.#network.random);
     await exchange.shared?.close();
     if (this.#exchange === exchange) this.kill();
   }

@@ -87,10 +87,8 @@ export class Claims {
 
   /** This node is born again: what was its own becomes so again. */
   async reclaim(): Promise<void> {
-    const slots = [...this.#slots];
     const instead = [...this.#former].at(-1);
-    for (let at = 0; at < slots.length; at += BATCH) {
-      const batch = slots.slice(at, at + BATCH);
+    for (const batch of batchesOf(this.#slots)) {
       await Promise.all(batch.map((slot) => this.#claimAgain(slot, instead)));
     }
   }
@@ -98,12 +96,8 @@ export class Claims {
   /** It is not that node any more. */
   died(node: string): void {
     this.#former.add(node);
-    if (this.#former.size > MAX_FORMER) {
-      for (const first of this.#former) {
-        this.#former.delete(first);
-        break;
-      }
-    }
+    const [oldest] = this.#former;
+    if (this.#former.size > MAX_FORMER) this.#former.delete(oldest);
   }
 
   /** Frees what is not kept any longer, and keeps the rest; called now and then. */
@@ -117,7 +111,7 @@ export class Claims {
     this.#free(over);
     if (now < this.#keepAt) return;
     this.#keepAt = now + KEEP_MS;
-    this.#keep([...this.#slots]).catch(() => {
+    this.#keep().catch(() => {
       // It is tried again, long before they run out.
       this.#keepAt = 0;
     });
@@ -125,11 +119,10 @@ export class Claims {
 
   /** Gives all of them up. */
   async freeAll(): Promise<void> {
-    const slots = [...this.#slots];
+    const batches = batchesOf(this.#slots);
     this.#slots.clear();
     this.#released.clear();
-    for (let at = 0; at < slots.length; at += BATCH) {
-      const batch = slots.slice(at, at + BATCH);
+    for (const batch of batches) {
       await this.#options.ask((broker) => broker.free(batch));
     }
   }
@@ -146,13 +139,11 @@ export class Claims {
     });
   }
 
-  async #keep(slots: readonly string[]): Promise<void> {
-    for (let at = 0; at < slots.length; at += BATCH) {
-      const batch = slots.slice(at, at + BATCH).filter((slot) =>
-        this.#slots.has(slot)
-      );
+  async #keep(): Promise<void> {
+    for (const batch of batchesOf(this.#slots)) {
+      const held = batch.filter((slot) => this.#slots.has(slot));
       const lost = await this.#options.ask((broker) =>
-        broker.keep(batch, CLAIM_MS)
+        broker.keep(held, CLAIM_MS)
       );
       await Promise.all(lost.map((slot) => this.#claimAgain(slot)));
     }
@@ -170,4 +161,14 @@ export class Claims {
     this.#released.delete(slot);
     this.#options.moved(slot);
   }
+}
+
+/** Slots as they are now, so many to a call. */
+function batchesOf(slots: Iterable<string>): readonly string[][] {
+  const all = [...slots];
+  const batches: string[][] = [];
+  for (let at = 0; at < all.length; at += BATCH) {
+    batches.push(all.slice(at, at + BATCH));
+  }
+  return batches;
 }

@@ -8,10 +8,15 @@
 import type { Cancel } from "../../runtime.ts";
 import type { Broker } from "../brokers/broker.ts";
 import type { Bytes } from "../server_socket.ts";
-import { encodeMessage, type Head, senderOf } from "./message.ts";
+import {
+  decodeMessage,
+  encodeMessage,
+  type Head,
+  type Message,
+} from "./message.ts";
 
 /** How often a node renews its lease and listens to itself, in milliseconds. */
-export const BEAT_MS = 1000;
+const BEAT_MS = 1000;
 /**
  * A lease is over for its own node so long after its last renewal was sent, in
  * milliseconds: before it is for any other.
@@ -20,7 +25,7 @@ const FENCE_MS = 4000;
 /** For how long a node may not hear itself, in milliseconds. */
 const DEAF_MS = 3000;
 /** For how long the engine may leave a call unanswered, in milliseconds. */
-export const ANSWER_MS = 2000;
+const ANSWER_MS = 2000;
 
 /** What a {@linkcode Membership} needs. */
 export interface MembershipOptions {
@@ -31,14 +36,14 @@ export interface MembershipOptions {
   now(): number;
   /** Calls back once, later. */
   after(delayMs: number, callback: () => void): Cancel;
-  /** It lives from now on, as this node. */
-  born(node: string): void;
+  /** It lives from now on, as another node than before. */
+  born(): void;
   /** It is not that node any more; it will be born again as another. */
   died(node: string, reason: Error): void;
   /** The engine is not reached, and was not before. */
   away(reason: Error): void;
   /** Something has come from another node. */
-  message(message: Uint8Array<ArrayBuffer>): void;
+  message(message: Message): void;
   /** Nobody listens to the inbox of a node. */
   unheard(node: string): void;
   /** It still lives, and so many nodes with it. */
@@ -60,7 +65,6 @@ export class Membership {
   /** Counts attempts to be born, so that what is late is known to be. */
   #life = 0;
   #up = false;
-  #closed = false;
   #renewedAt = 0;
   #heardAt = 0;
   #nodes = 1;
@@ -131,7 +135,6 @@ export class Membership {
 
   /** Lives no more, nor again. */
   async close(): Promise<void> {
-    this.#closed = true;
     this.#up = false;
     this.#node = null;
     this.#life++;
@@ -174,7 +177,7 @@ export class Membership {
     this.#node = node;
     this.#renewedAt = enteredAt;
     this.#heardAt = now();
-    born(node);
+    born();
     this.#beat();
   }
 
@@ -200,8 +203,10 @@ export class Membership {
     const bytes = message instanceof ArrayBuffer
       ? new Uint8Array(message)
       : message;
-    if (senderOf(bytes) === this.#node) this.#heardAt = this.#options.now();
-    else this.#options.message(bytes);
+    const decoded = decodeMessage(bytes);
+    if (!decoded) return;
+    if (decoded.head.node !== this.#node) this.#options.message(decoded);
+    else this.#heardAt = this.#options.now();
   }
 
   /** Dies, and is born again where the engine is not known to be away. */
@@ -214,7 +219,7 @@ export class Membership {
     this.#timer();
     this.#life++;
     const node = this.#node;
-    if (node === null || this.#closed) return;
+    if (node === null) return;
     this.#node = null;
     this.#options.died(node, reason);
   }

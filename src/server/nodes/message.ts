@@ -63,6 +63,12 @@ export interface Item {
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
+/** What one node sends another at once. */
+export interface Message {
+  readonly head: Head;
+  readonly items: readonly Item[];
+}
+
 /** Whom a peer is introduced to. */
 export interface Acquaintance {
   readonly node: string;
@@ -273,14 +279,6 @@ export function encodeMessage(
   return message;
 }
 
-/** Who has sent a message; undefined as with {@linkcode decodeMessage}. */
-export function senderOf(message: Uint8Array<ArrayBuffer>): string | undefined {
-  if (message.byteLength < HEAD_BYTES || message[0] !== VERSION) {
-    return undefined;
-  }
-  return String.fromCharCode(...message.subarray(2, 2 + NODE_LENGTH));
-}
-
 /**
  * Reads a message. Its items lie in the same memory.
  *
@@ -288,14 +286,13 @@ export function senderOf(message: Uint8Array<ArrayBuffer>): string | undefined {
  */
 export function decodeMessage(
   message: Uint8Array<ArrayBuffer>,
-): { head: Head; items: Item[] } | undefined {
-  const node = senderOf(message);
-  if (node === undefined) return undefined;
+): Message | undefined {
   const { byteLength, byteOffset } = message;
+  if (byteLength < HEAD_BYTES || message[0] !== VERSION) return undefined;
   const view = new DataView(message.buffer, byteOffset, byteLength);
   const at = 2 + NODE_LENGTH;
   const head: Head = {
-    node,
+    node: String.fromCharCode(...message.subarray(2, at)),
     generation: view.getUint32(at),
     givenUp: view.getUint32(at + 4),
     heard: view.getUint32(at + 8),

@@ -9,8 +9,7 @@ import { closeReason, SERVICE_RESTART } from "../../protocol/close_code.ts";
 import type { Cancel } from "../../runtime.ts";
 import type { Broker } from "../brokers/broker.ts";
 import type { Member, PairRegistry, Registry } from "../pair_registry.ts";
-import { retryDelays } from "../retry_delay.ts";
-import type { Bytes } from "../server_socket.ts";
+import { sendAway } from "../retry_delay.ts";
 import { Claims } from "./claims.ts";
 import { Entrant, Neighbour } from "./entrant.ts";
 import type {
@@ -22,10 +21,10 @@ import type { Forwarded } from "./link.ts";
 import { Membership } from "./membership.ts";
 import {
   type Acquaintance,
-  decodeMessage,
   type Introduction,
   type Item,
   itemText,
+  type Message,
   MESSAGE_1,
   NOTE,
   type Note,
@@ -263,9 +262,8 @@ export class SharedRegistry implements Registry {
 
   /** Has a peer ask for its place. */
   #enter(entrant: Entrant): void {
-    entrant.number = this.#next();
+    this.#renumber(entrant);
     entrant.turn = 0;
-    this.#byNumber.set(entrant.number, entrant);
     if (this.#claims.has(entrant.slot)) this.#joinHere(entrant);
     else if (this.#open) this.#ask(entrant);
     else this.#held.add(entrant);
@@ -364,14 +362,20 @@ export class SharedRegistry implements Registry {
       return;
     }
     if (!entrant.leaving) this.#entrants.set(member, entrant);
-    const number = entrant.number = this.#next();
-    this.#byNumber.set(number, entrant);
+    const number = this.#renumber(entrant);
     entrant.askedAt = this.#options.now();
     if (partner !== null) entrant.lost();
     this.#options.after(delayMs, () => {
-      if (!this.#byNumber.delete(number)) return;
-      if (entrant.number === number) this.#enter(entrant);
+      if (this.#byNumber.get(number) === entrant) this.#enter(entrant);
     });
+  }
+
+  /** Whatever was meant for its last attempt to join does not reach it. */
+  #renumber(entrant: Entrant): number {
+    this.#byNumber.delete(entrant.number);
+    entrant.number = this.#next();
+    this.#byNumber.set(entrant.number, entrant);
+    return entrant.number;
   }
 
   /** Nothing that is said to it concerns it any more. */
@@ -424,7 +428,6 @@ export class SharedRegistry implements Registry {
     this.#open = true;
     for (const entrant of [...this.#held]) {
       this.#held.delete(entrant);
-      this.#byNumber.delete(entrant.number);
       this.#enter(entrant);
     }
   }
@@ -440,7 +443,9 @@ export class SharedRegistry implements Registry {
     for (const remote of remotes) this.#lost(remote, "reborn");
     for (const entrant of [...this.#byNumber.values()]) {
       // A claim that is under way answers nobody any more.
-      if (entrant.owner === null) this.#hold(entrant);
+      if (entrant.owner !== null) continue;
+      this.#renumber(entrant);
+      this.#held.add(entrant);
     }
     for (const ended of this.#calls.values()) ended(undefined);
     this.#calls.clear();
@@ -452,25 +457,14 @@ export class SharedRegistry implements Registry {
     this.#options.observer({ type: "broker", up: false, reason });
   }
 
-  #hold(entrant: Entrant): void {
-    this.#byNumber.delete(entrant.number);
-    entrant.number = this.#next();
-    this.#byNumber.set(entrant.number, entrant);
-    this.#held.add(entrant);
-  }
-
   /** Peers that need other nodes may find one that reaches them. */
   #sendAway(): void {
-    const away: Entrant[] = [];
+    const away: Member[] = [];
     for (const entrant of this.#held) {
       if (entrant.leaving) this.#forget(entrant);
-      else if (entrant.placed) away.push(entrant);
+      else if (entrant.placed) away.push(entrant.member);
     }
-    const delay = retryDelays(away.length, this.#options.random);
-    for (const { member, slot } of away) {
-      const reason = `the server is cut off: retry in ${delay(slot)} ms`;
-      member.dismiss(SERVICE_RESTART, reason);
-    }
+    sendAway(away, "the server is cut off", this.#options.random);
   }
 
   #moved(slot: string): void {
@@ -534,12 +528,8 @@ export class SharedRegistry implements Registry {
     if (!this.#dead.has(node)) {
       this.#dead.set(node, reason === "bye" ? -Infinity : this.#options.now());
     }
-    if (this.#dead.size > MAX_DEAD) {
-      for (const first of this.#dead.keys()) {
-        this.#dead.delete(first);
-        break;
-      }
-    }
+    const [oldest] = this.#dead.keys();
+    if (this.#dead.size > MAX_DEAD) this.#dead.delete(oldest);
     const remote = this.#remotes.get(node);
     if (!remote) return;
     this.#remotes.delete(node);
@@ -564,10 +554,7 @@ export class SharedRegistry implements Registry {
     for (const entrant of entrants) this.#again(entrant);
   }
 
-  #receive(message: Uint8Array<ArrayBuffer>): void {
-    const decoded = decodeMessage(message);
-    if (!decoded) return;
-    const { head, items } = decoded;
+  #receive({ head, items }: Message): void {
     // What a dead node has sent may be late.
     if (this.#dead.has(head.node)) return;
     this.#remote(head.node).link.receive(head, items);
@@ -581,7 +568,7 @@ export class SharedRegistry implements Registry {
     }
     const to = this.#byNumber.get(item.to);
     if (!to || !isPartner(to, remote, item.from)) return;
-    if (item.kind === PACKET) to.member.packet(item.bytes as Bytes);
+    if (item.kind === PACKET) to.member.packet(item.bytes);
     else if (item.kind === SIGNAL) to.member.signal(itemText(item));
     else if (item.kind === MESSAGE_1) to.member.packet(itemText(item));
   }
