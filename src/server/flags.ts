@@ -509,10 +509,7 @@ function brokerSecretOf(
   values: { [K in Key]?: unknown },
   readFile: (path: string) => string,
 ): string | undefined {
-  const file = values.brokerSecretFile as string | undefined;
-  const secret = file === undefined
-    ? values.brokerSecret as string | undefined
-    : secretOf("--broker-secret-file", file, readFile);
+  const secret = secretOf("broker", values, readFile);
   if (values.broker !== undefined && secret === undefined) {
     throw new TypeError(
       `Cannot use --broker without a secret: name a file with ` +
@@ -532,10 +529,7 @@ function turnOf(
   readFile: (path: string) => string,
 ): SocketPeerServerOptions["turn"] {
   const urls = values.turnUrls as string[] | undefined;
-  const file = values.turnSecretFile as string | undefined;
-  const secret = file === undefined
-    ? values.turnSecret as string | undefined
-    : secretOf("--turn-secret-file", file, readFile);
+  const secret = secretOf("turn", values, readFile);
   const ttl = values.turnTtl as number | undefined;
   if (urls && secret) {
     return ttl === undefined ? { urls, secret } : { urls, secret, ttl };
@@ -553,11 +547,17 @@ function turnOf(
   );
 }
 
+/** A secret, from the file that has it, else as it is. */
 function secretOf(
-  flag: string,
-  file: string,
+  whose: "broker" | "turn",
+  values: { [K in Key]?: unknown },
   readFile: (path: string) => string,
-): string {
+): string | undefined {
+  const file = values[`${whose}SecretFile`] as string | undefined;
+  if (file === undefined) {
+    return values[`${whose}Secret`] as string | undefined;
+  }
+  const flag = `--${whose}-secret-file`;
   let text: string;
   try {
     text = readFile(file);

@@ -17,6 +17,8 @@ export interface Link {
 
 /** What a {@linkcode Dialer} needs. */
 export interface DialerOptions<Made extends Link> {
+  /** What the engine is called. */
+  readonly engine: string;
   /** Makes a link, which says once it is open that it has broken. */
   make(broken: (reason: Error) => void): Made;
   /** Says why trying again is no use, if it is none. */
@@ -55,9 +57,21 @@ export class Dialer<Made extends Link> {
     return this.#ready ? this.#made : null;
   }
 
-  /** Whether it was closed. */
-  get closed(): boolean {
-    return this.#closed;
+  /**
+   * The link, for whoever has something to ask.
+   *
+   * @throws {Error} If it is of no use.
+   */
+  reached(): Made {
+    const { link } = this;
+    if (link) return link;
+    throw new Error(
+      `Cannot ask ${this.#options.engine} as ` + (
+        this.#closed
+          ? "the broker is closed"
+          : "it is not reached: wait for up()"
+      ),
+    );
   }
 
   /**

@@ -144,6 +144,7 @@ class NatsBroker<Options> implements Broker {
     this.#slots = `${prefix}_slots`;
     this.#nodes = `${prefix}_nodes`;
     this.#dialer = new Dialer({
+      engine: "NATS",
       make: (broken) =>
         new NatsLink({
           connect: () => connect({ ...options, ...OPTIONS } as Options),
@@ -306,14 +307,7 @@ class NatsBroker<Options> implements Broker {
   async #ask<Answer>(
     ask: (link: NatsLink) => Promise<Answer>,
   ): Promise<Answer> {
-    const { link, closed } = this.#dialer;
-    if (!link) {
-      throw new Error(
-        closed
-          ? "Cannot ask NATS as the broker is closed"
-          : "Cannot ask NATS as it is not reached: wait for up()",
-      );
-    }
+    const link = this.#dialer.reached();
     try {
       return await ask(link);
     } catch (error) {

@@ -108,6 +108,7 @@ class RedisBroker implements Broker {
     this.#prefix = prefix;
     this.#leases = `${prefix}nodes`;
     this.#dialer = new Dialer({
+      engine: "Redis",
       make: (broken) => {
         const link: RedisLink = new RedisLink(client, {
           channel: this.#inbox(""),
@@ -129,7 +130,7 @@ class RedisBroker implements Broker {
   }
 
   async enter(node: string): Promise<void> {
-    const link = this.#reached();
+    const link = this.#dialer.reached();
     const previous = this.#node;
     this.#node = node;
     // Nothing else is asked of the connection that listens: so it is here that
@@ -165,7 +166,7 @@ class RedisBroker implements Broker {
   }
 
   async find(key: string): Promise<string | undefined> {
-    const link = this.#reached();
+    const link = this.#dialer.reached();
     try {
       return await link.call("GET", this.#key(key)) as string ?? undefined;
     } catch (error) {
@@ -227,7 +228,7 @@ class RedisBroker implements Broker {
     batches: readonly (readonly string[])[],
     args: readonly string[],
   ): Promise<unknown[]> {
-    const link = this.#reached();
+    const link = this.#dialer.reached();
     try {
       return await Promise.all(
         batches.map((keys) => link.run(script, keys, args)),
@@ -235,16 +236,6 @@ class RedisBroker implements Broker {
     } catch (error) {
       throw this.#failed(link, error);
     }
-  }
-
-  #reached(): RedisLink {
-    const { link, closed } = this.#dialer;
-    if (link) return link;
-    throw new Error(
-      closed
-        ? "Cannot ask Redis as the broker is closed"
-        : "Cannot ask Redis as it is not reached: wait for up()",
-    );
   }
 
   #failed(link: RedisLink, cause: unknown): Error {
