@@ -7,10 +7,10 @@
 
 import { SocketPeer } from "../../client.ts";
 import { contest, OURS, type Work } from "./contest.ts";
-import { packagesFolder } from "./packages.ts";
 import type { Plan } from "./plan.ts";
 import { bareWire, closePairs, openPair } from "./relay_link.ts";
 import { BenchServer, type ServerName } from "./servers.ts";
+import { openSocketIo } from "./socket_io.ts";
 
 /** Messages that are sent in one turn. */
 const BURST = 100;
@@ -30,7 +30,7 @@ const CONTENDERS: Partial<
   [OURS]: openPeers,
   "bare Deno": openBare,
   "bare ws": openBare,
-  "socket.io": openSocketIo,
+  "socket.io": openSocketIoPipe,
 };
 
 /** Bursts of small messages on a few pairs. */
@@ -115,29 +115,8 @@ async function openBare(port: number, _code: string): Promise<Pipe> {
   return pipe;
 }
 
-/** What is used here of socket.io's client. */
-interface SocketIo {
-  // deno-lint-ignore no-explicit-any -- events carry anything
-  emit(event: string, data: any): void;
-  once(event: string, listener: () => void): void;
-  on(event: string, listener: () => void): void;
-  disconnect(): void;
-}
-
-async function openSocketIo(port: number, code: string): Promise<Pipe> {
-  // Its build for browsers has no WebSocket of its own, and uses Deno's.
-  const path = "socket.io-client/dist/socket.io.esm.min.js";
-  const { io } = await import(new URL(path, packagesFolder).href);
-  const sockets: SocketIo[] = [0, 1].map(() =>
-    io(`http://127.0.0.1:${port}`, {
-      forceNew: true,
-      transports: ["websocket"],
-    })
-  );
-  await Promise.all(sockets.map((socket) => {
-    socket.emit("join", code);
-    return new Promise<void>((go) => socket.once("found", go));
-  }));
+async function openSocketIoPipe(port: number, code: string): Promise<Pipe> {
+  const sockets = await openSocketIo(code, [port, port]);
   const pipe: Pipe = {
     send: (text) => sockets[0].emit("message", text),
     received() {},

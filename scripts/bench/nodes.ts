@@ -7,7 +7,6 @@
 
 import { contest, OURS, pick, quantile, type Work } from "./contest.ts";
 import { Engine } from "./engine.ts";
-import { packagesFolder } from "./packages.ts";
 import type { Plan } from "./plan.ts";
 import {
   closePairs,
@@ -17,6 +16,7 @@ import {
 } from "./relay_link.ts";
 import { wait } from "./relay_load.ts";
 import { BenchServer, type ServerName } from "./servers.ts";
+import { openSocketIo, type SocketIo } from "./socket_io.ts";
 
 const ONE_NODE = "one node";
 const SOCKET_IO = "socket.io";
@@ -193,7 +193,7 @@ export async function measureNodes(plan: Plan): Promise<Work[]> {
   await add(OURS, "socketpeer", 2, openOurs);
   await add(ONE_NODE, "socketpeer", 1, openOurs);
   await add(SOCKET_IO, "socket.io", 2, async (ports) => {
-    const opened = await openSocketIo(ports);
+    const opened = await openSocketIoPipes(ports);
     stack.defer(opened.close);
     return opened.pipes;
   });
@@ -305,34 +305,12 @@ function ourPipe(ends: readonly [End, End]): Pipe {
   return pipe;
 }
 
-/** What is used here of socket.io's client. */
-interface SocketIo {
-  emit(event: string, data: unknown, joined?: () => void): void;
-  on(event: string, listener: () => void): void;
-  disconnect(): void;
-}
-
-async function openSocketIo(ports: readonly number[]) {
-  // Its build for browsers has no WebSocket of its own, and uses Deno's.
-  const path = "socket.io-client/dist/socket.io.esm.min.js";
-  const { io } = await import(new URL(path, packagesFolder).href);
+async function openSocketIoPipes(ports: readonly number[]) {
   const all: SocketIo[] = [];
   const pipes: Pipe[] = [];
   for (let count = 0; count < PAIRS; count++) {
-    const sockets: SocketIo[] = ports.map((port) =>
-      io(`http://127.0.0.1:${port}`, {
-        forceNew: true,
-        transports: ["websocket"],
-      })
-    );
+    const sockets = await openSocketIo(`code ${count}`, ports);
     all.push(...sockets);
-    await Promise.all(
-      sockets.map((socket) =>
-        new Promise<void>((joined) =>
-          socket.emit("join", `code ${count}`, joined)
-        )
-      ),
-    );
     const pipe: Pipe = {
       send: (end, packet) => sockets[end].emit("message", packet),
       received() {},
