@@ -47,6 +47,7 @@ export type {
   IceServer,
   RtcConfiguration,
   Runtime,
+  Subtle,
   WebRtc,
   WebSocketLike,
 } from "./src/runtime.ts";

@@ -42,6 +42,8 @@ const RULES: readonly { from: string; may: readonly string[] }[] = [
   },
   { from: "src/client/", may: ["src/client/", ...SHARED] },
 
+  { from: "src/private/", may: ["src/private/", "src/client/", ...SHARED] },
+
   {
     from: "src/server/adapters/",
     may: ["src/server/", ...SHARED, "npm:ws", "node:"],

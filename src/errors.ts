@@ -10,10 +10,15 @@
  * messages may change.
  *
  * - `BUSY`: two other peers hold the pair code.
+ * - `CODE_USED`: the words of a private pair code are good for no more.
  * - `CONNECT_TIMEOUT`: no conversation began within the option `timeout`.
+ * - `CRYPTO_MISSING`: the platform lacks what a private peer needs.
  * - `ENDED`: the conversation ended before everything was acknowledged.
+ * - `INSECURE_CONTEXT`: the page is of an origin where browsers give no
+ *   cryptography: of neither https: nor localhost.
  * - `MESSAGE_TOO_LARGE`: a message is larger than a peer takes.
  * - `MESSAGE_UNREADABLE`: a Blob given to `send()` could not be read.
+ * - `NOT_PRIVATE`: the other peer is not private, or the server hides that.
  * - `PAIR_CODE_REFUSED`: the server does not accept the pair code.
  * - `PEER_CLOSED`: `send()` was called on a closed peer.
  * - `PEER_TIMEOUT`: the server let a peer go that waited alone too long.
@@ -22,15 +27,22 @@
  * - `RECONNECT_TIMEOUT`: an attempt to reconnect took longer than `timeout`.
  * - `SERVER_CLOSED`: the server ended the connection, and says why.
  * - `SOCKET`: the WebSocket could not be opened, or broke.
+ * - `TAMPERED`: what a private peer got is not what the other one sent.
  * - `UPGRADE`: no data channel could be opened, or it broke.
  * - `WEBRTC_MISSING`: a data channel is required but WebRTC is missing.
+ * - `WRONG_SECRET`: the other side of a private pair code does not know its
+ *   words.
  */
 export type SocketPeerErrorCode =
   | "BUSY"
+  | "CODE_USED"
   | "CONNECT_TIMEOUT"
+  | "CRYPTO_MISSING"
   | "ENDED"
+  | "INSECURE_CONTEXT"
   | "MESSAGE_TOO_LARGE"
   | "MESSAGE_UNREADABLE"
+  | "NOT_PRIVATE"
   | "PAIR_CODE_REFUSED"
   | "PEER_CLOSED"
   | "PEER_TIMEOUT"
@@ -39,8 +51,10 @@ export type SocketPeerErrorCode =
   | "RECONNECT_TIMEOUT"
   | "SERVER_CLOSED"
   | "SOCKET"
+  | "TAMPERED"
   | "UPGRADE"
-  | "WEBRTC_MISSING";
+  | "WEBRTC_MISSING"
+  | "WRONG_SECRET";
 
 /** The base of every error that socketpeer throws or emits. */
 export class SocketPeerError extends Error {

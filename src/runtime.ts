@@ -5,6 +5,8 @@
  * @module
  */
 
+import { SocketPeerError } from "./errors.ts";
+
 /** The part of a WebSocket that the client uses: that of a browser. */
 export interface WebSocketLike {
   /** 0 connecting, 1 open, 2 closing, 3 closed. */
@@ -93,6 +95,21 @@ export interface DataChannelLike {
   close(): void;
 }
 
+/** The part of Web Crypto's `SubtleCrypto` that the private entry uses. */
+export type Subtle = Pick<
+  SubtleCrypto,
+  | "generateKey"
+  | "importKey"
+  | "deriveBits"
+  | "deriveKey"
+  | "digest"
+  | "encrypt"
+  | "decrypt"
+>;
+
+/** Bytes in memory that nobody shares, as Web Crypto wants them. */
+export type OwnBytes = Uint8Array<ArrayBuffer>;
+
 /** Cancels a timer. */
 export type Cancel = () => void;
 
@@ -112,6 +129,8 @@ export interface Runtime {
   openWebSocket?(url: string): WebSocketLike;
   /** The platform's WebRTC, where it has one. */
   readonly webrtc?: WebRtc;
+  /** The platform's cryptography, for the private entry. */
+  readonly subtle?: Subtle;
   /** The address of the page, or of the page that the worker belongs to. */
   readonly pageUrl?: string;
   /** Calls back when the page is left or hidden in the back-forward cache. */
@@ -193,6 +212,30 @@ export function systemRuntime(): Runtime {
       return () => cancels.forEach((cancel) => cancel());
     },
   };
+}
+
+/**
+ * The real platform with its cryptography: what a private peer needs.
+ *
+ * @throws {SocketPeerError} If the platform gives it none.
+ */
+export function privateRuntime(): Runtime {
+  const { isSecureContext, crypto, origin } = globalThis as
+    & typeof globalThis
+    & { isSecureContext?: boolean };
+  const subtle: Subtle | undefined = crypto?.subtle;
+  if (subtle) return { ...systemRuntime(), subtle };
+  if (isSecureContext === false) {
+    throw new SocketPeerError(
+      "INSECURE_CONTEXT",
+      `Cannot be private on ${origin} as browsers give cryptography to ` +
+        "https: and localhost alone: serve the page there",
+    );
+  }
+  throw new SocketPeerError(
+    "CRYPTO_MISSING",
+    "Cannot be private as there is no Web Crypto here",
+  );
 }
 
 /** Milliseconds since 1970, by the machine's clock: for what others read. */
