@@ -6,12 +6,8 @@
  */
 
 import { ProtocolError } from "../errors.ts";
-import {
-  MAX_CONTROL_BYTES,
-  MAX_ID_LENGTH,
-  MAX_PAIR_CODE_LENGTH,
-  PROTOCOL_VERSION,
-} from "./limits.ts";
+import { MAX_CONTROL_BYTES, MAX_ID_LENGTH } from "./limits.ts";
+import type { PrivateHello, PrivateStart } from "./from_client.ts";
 
 /** What each peer tells the other when they are paired; the server passes it. */
 export interface Hello {
@@ -23,6 +19,8 @@ export interface Hello {
   readonly relay: boolean;
   /** Bytes of the largest message that this peer takes. */
   readonly maxMessageBytes: number;
+  /** This peer talks in private alone, with whoever has the same secret. */
+  readonly private?: PrivateHello;
 }
 
 /** What a place is taken by, and given up. */
@@ -122,7 +120,9 @@ export type ControlMessage =
     readonly data: { readonly generation: number };
   }
   /** Peer to peer: a step of the negotiation. */
-  | { readonly type: "rtc.signal"; readonly data: RtcSignal };
+  | { readonly type: "rtc.signal"; readonly data: RtcSignal }
+  /** Peer to peer: from here on what I send is sealed. */
+  | { readonly type: "private.start"; readonly data: PrivateStart };
 
 /** The data of the control messages of a type. */
 export type ControlData<Type extends ControlMessage["type"]> =
@@ -141,7 +141,8 @@ export const anything: Check = () => true;
 
 const flag: Check = (value) => typeof value === "boolean" || "true or false";
 
-const count: Check = (value) =>
+/** A whole number from 0. */
+export const count: Check = (value) =>
   Number.isSafeInteger(value) && value as number >= 0 ||
   "a whole number from 0";
 
@@ -152,21 +153,24 @@ export const text = (most: number): Check => (value) =>
   typeof value === "string" && value !== "" && value.length <= most ||
   `a string of 1 to ${most} characters`;
 
-const optional = (check: Check): Check => (value) =>
+/** The same, or nothing. */
+export const optional = (check: Check): Check => (value) =>
   value === undefined || check(value);
 
 /** An object with these fields; a later version may say more. */
-const object = (fields: Readonly<Record<string, Check>>): Check => (value) => {
-  if (typeof value !== "object" || value === null) return "an object";
-  for (const name in fields) {
-    const wanted = fields[name]((value as Record<string, unknown>)[name]);
-    // Values are never quoted: a pair code works like a password.
-    if (wanted !== true) return `an object whose "${name}" is ${wanted}`;
-  }
-  return true;
-};
+export const object =
+  (fields: Readonly<Record<string, Check>>): Check => (value) => {
+    if (typeof value !== "object" || value === null) return "an object";
+    for (const name in fields) {
+      const wanted = fields[name]((value as Record<string, unknown>)[name]);
+      // Values are never quoted: a pair code works like a password.
+      if (wanted !== true) return `an object whose "${name}" is ${wanted}`;
+    }
+    return true;
+  };
 
-const hello = object({
+/** What a {@linkcode Hello} must be. */
+export const hello: Check = object({
   received: count,
   webrtc: flag,
   relay: flag,
@@ -178,7 +182,8 @@ const heartbeat = { interval: count };
 /** What the data of each type must be. */
 export type ControlSchemas = Readonly<Record<string, Check>>;
 
-const betweenPeers: ControlSchemas = {
+/** The messages that pass from peer to peer as they are. */
+export const betweenPeers: ControlSchemas = {
   "rtc.connect": object({ generation: count }),
   "rtc.signal": object({
     generation: count,
@@ -207,37 +212,6 @@ export const FROM_SERVER: ControlSchemas = {
   ping: object(heartbeat),
   pong: anything,
   error: object({ message: text(MAX_CONTROL_BYTES) }),
-};
-
-/**
- * The messages that a server gets; a function, as clients have no use for it.
- * What is no object is a bare pair code, of version 1: whether it will do is for
- * the server to say, as a client of version 1 stands no `error`.
- */
-export const fromClient = (): ControlSchemas => {
-  const name = text(MAX_ID_LENGTH);
-  const pair = object({
-    code: text(MAX_PAIR_CODE_LENGTH),
-    version: (value) =>
-      value === PROTOCOL_VERSION ||
-      `${PROTOCOL_VERSION}, the only version spoken here`,
-    id: name,
-    key: name,
-    partner: optional(name),
-    leaves: optional(object({ id: name, key: name })),
-    resumeTimeout: count,
-    hello,
-  });
-  return {
-    ...betweenPeers,
-    ping: anything,
-    pong: anything,
-    leaving: anything,
-    upgrade: anything,
-    "peer.knock": anything,
-    pair: (value) =>
-      value !== undefined && !(value instanceof Object) || pair(value),
-  };
 };
 
 /**

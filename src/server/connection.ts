@@ -323,6 +323,10 @@ export class Connection implements Member, ServerSocketHandlers {
         // two versions do not understand each other's.
         if (this.#partner?.version === this.version) this.#partner.signal(text);
         break;
+      case "private.start":
+        // Who has not said that it talks in private does not know this message.
+        if (this.#partner?.hello.private) this.#partner.signal(text);
+        break;
       case "ping":
         this.#sendControl({ type: "pong" });
         break;

@@ -7,9 +7,9 @@
 import {
   type ControlSchemas,
   encodeControl,
-  fromClient,
   type Heartbeat,
 } from "../protocol/control.ts";
+import { FROM_CLIENT } from "../protocol/from_client.ts";
 import type { Partner } from "./partner.ts";
 import type { Bytes } from "./server_socket.ts";
 
@@ -49,7 +49,7 @@ export interface Dialect {
 /** The present version. */
 export const VERSION_2: Dialect = {
   version: 2,
-  schemas: fromClient(),
+  schemas: FROM_CLIENT,
   heartbeats: true,
   waiting: (data) => encodeControl({ type: "peer.waiting", data }),
   found: (partner, { interval, initiator, iceServers }) => {

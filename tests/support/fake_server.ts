@@ -184,9 +184,9 @@ export class FakeServer {
   }
 
   /** Two that have found each other, and were sent nothing else since. */
-  async joinPair() {
-    const a = await this.join("a");
-    const b = await this.join("b");
+  async joinPair(fields?: Record<string, unknown>) {
+    const a = await this.join("a", fields);
+    const b = await this.join("b", fields);
     assertEquals(a.socket.types().at(-1), "peer.found");
     assertEquals(b.socket.types().at(-1), "peer.found");
     return { a, b };

@@ -10,14 +10,14 @@ import {
   type ControlMessage,
   encodeControl,
   FROM_SERVER,
-  fromClient,
   parseControl as parse,
 } from "../../../src/protocol/control.ts";
+import { FROM_CLIENT } from "../../../src/protocol/from_client.ts";
 import { type Chance, fuzz } from "../../support/fuzz.ts";
 
 // Every type at once: which end takes which stands in tests of its own.
 const parseControl = (json: string) =>
-  parse(json, { ...fromClient(), ...FROM_SERVER });
+  parse(json, { ...FROM_CLIENT, ...FROM_SERVER });
 
 const HELLO = { received: 0, webrtc: true, relay: true, maxMessageBytes: 1024 };
 
@@ -70,6 +70,11 @@ const MESSAGES: readonly ControlMessage[] = [
     type: "rtc.signal",
     data: { generation: 1, candidates: [{ sdpMid: "0" }, null] },
   },
+  {
+    type: "pair",
+    data: { ...PAIR, hello: { ...HELLO, private: { share: "s", ad: "{}" } } },
+  },
+  { type: "private.start", data: { counter: 7, seal: "sealed" } },
 ];
 
 function assertRefused(message: unknown, why?: string): ProtocolError {
@@ -88,6 +93,11 @@ const pairHello = (fields: Record<string, unknown>) =>
 const signal = (fields: Record<string, unknown>) => ({
   type: "rtc.signal",
   data: { generation: 1, ...fields },
+});
+
+const start = (fields: Record<string, unknown>) => ({
+  type: "private.start",
+  data: { counter: 1, seal: "sealed", ...fields },
 });
 
 Deno.test("encodeControl() writes JSON of a type and its data", () => {
@@ -130,6 +140,9 @@ Deno.test("parseControl() takes fields up to their limits", () => {
       pair({ resumeTimeout: Number.MAX_SAFE_INTEGER }),
       pairHello({ received: 281474976710655, maxMessageBytes: 0 }),
       pairHello({ webrtc: false, relay: false }),
+      pairHello({ private: { share: "x".repeat(64), ad: "y".repeat(2048) } }),
+      start({ counter: 0, seal: "x" }),
+      start({ counter: Number.MAX_SAFE_INTEGER, seal: "x".repeat(1024) }),
     ]
   ) {
     assertEquals(parseControl(JSON.stringify(message)) as unknown, message);
@@ -213,6 +226,56 @@ Deno.test("parseControl() rejects a step of the negotiation that is none", () =>
       signal({ description: { type: "offer", sdp: 7 } }),
     ]
   ) assertRefused(message);
+});
+
+Deno.test("parseControl() rejects a key agreement that is none", () => {
+  for (
+    const fields of [
+      null,
+      "share",
+      {},
+      { share: "s" },
+      { ad: "a" },
+      { share: "", ad: "a" },
+      { share: "s", ad: 7 },
+      { share: "x".repeat(65), ad: "a" },
+      { share: "s", ad: "x".repeat(2049) },
+    ]
+  ) assertRefused(pairHello({ private: fields }), '"private"');
+  for (
+    const fields of [
+      { counter: undefined },
+      { counter: -1 },
+      { counter: 0.5 },
+      { counter: 2 ** 53 },
+      { counter: "1" },
+      { seal: undefined },
+      { seal: "" },
+      { seal: 7 },
+      { seal: "x".repeat(1025) },
+    ]
+  ) assertRefused(start(fields), "seal" in fields ? '"seal"' : '"counter"');
+  assertRefused({ type: "private.start" });
+});
+
+Deno.test("parseControl() knows of privacy on the server alone", () => {
+  // The client weighs as much as it may, and is sent none of it: one with
+  // privacy reads it itself.
+  const text = JSON.stringify(start({}));
+  parse(text, FROM_CLIENT);
+  assertThrows(() => parse(text, FROM_SERVER), ProtocolError, "type");
+  const found = {
+    type: "peer.found",
+    data: {
+      interval: 1,
+      initiator: true,
+      hello: { ...HELLO, private: { share: "s", ad: "a" } },
+    },
+  };
+  assertEquals(
+    parse(JSON.stringify(found), FROM_SERVER) as unknown,
+    found,
+  );
 });
 
 Deno.test("parseControl() leaves it to WebRTC what a candidate is", () => {
@@ -337,6 +400,12 @@ function isControlMessage(value: unknown): boolean {
     return isCount(hello.received) && typeof hello.webrtc === "boolean" &&
       typeof hello.relay === "boolean" && isCount(hello.maxMessageBytes);
   };
+  const isPrivateHello = (value: unknown) => {
+    const { private: agreement } = value as Record<string, unknown>;
+    if (agreement === undefined) return true;
+    const { share, ad } = Object(agreement);
+    return isObject(agreement) && isText(share, 64) && isText(ad, 2048);
+  };
   switch (type) {
     case "pong":
     case "peer.lost":
@@ -349,7 +418,7 @@ function isControlMessage(value: unknown): boolean {
         fields.version === 2 && isText(fields.id, 64) &&
         isText(fields.key, 64) && isCount(fields.resumeTimeout) &&
         (fields.partner === undefined || isText(fields.partner, 64)) &&
-        isHello(fields.hello);
+        isHello(fields.hello) && isPrivateHello(fields.hello);
     case "peer.found":
       return isObject(data) && isCount(fields.interval) &&
         typeof fields.initiator === "boolean" &&
@@ -363,6 +432,9 @@ function isControlMessage(value: unknown): boolean {
       return isObject(data) && isCount(fields.interval);
     case "error":
       return isObject(data) && isText(fields.message, 65_536);
+    case "private.start":
+      return isObject(data) && isCount(fields.counter) &&
+        isText(fields.seal, 1024);
     case "rtc.connect":
       return isObject(data) && isCount(fields.generation);
     case "rtc.signal": {
@@ -423,17 +495,17 @@ Deno.test("parseControl() rejects no control message", async () => {
 Deno.test("parseControl() takes the types of the given end alone", () => {
   const waiting = '{"type":"peer.waiting","data":{"interval":1}}';
   assertEquals(parse(waiting, FROM_SERVER).type, "peer.waiting");
-  assertThrows(() => parse(waiting, fromClient()), ProtocolError, "known");
+  assertThrows(() => parse(waiting, FROM_CLIENT), ProtocolError, "known");
   const upgrade = '{"type":"upgrade"}';
-  assertEquals(parse(upgrade, fromClient()).type, "upgrade");
+  assertEquals(parse(upgrade, FROM_CLIENT).type, "upgrade");
   assertThrows(() => parse(upgrade, FROM_SERVER), ProtocolError, "known");
 });
 
 Deno.test("parseControl() takes a ping of either end, and when the next comes from a server", () => {
   const ping = '{"type":"ping"}';
-  assertEquals(parse(ping, fromClient()).type, "ping");
+  assertEquals(parse(ping, FROM_CLIENT).type, "ping");
   assertThrows(() => parse(ping, FROM_SERVER), ProtocolError, "data");
-  for (const schemas of [FROM_SERVER, fromClient()]) {
+  for (const schemas of [FROM_SERVER, FROM_CLIENT]) {
     assertEquals(parse('{"type":"pong"}', schemas).type, "pong");
     const beat = '{"type":"ping","data":{"interval":1}}';
     assertEquals(parse(beat, schemas).type, "ping");

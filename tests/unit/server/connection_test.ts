@@ -374,6 +374,34 @@ Deno.test("Connection passes signals to the other peer letter for letter", async
   assertEquals(a.socket.sent, []);
 });
 
+Deno.test("Connection passes on what two say in private, letter for letter", async () => {
+  const server = new FakeServer();
+  const agreement = { share: "s", ad: '{"id":"a"}' };
+  const hello = { ...HELLO, private: agreement };
+  const { a, b } = await server.joinPair({ hello });
+  const text = ' {"type":"private.start","data":{"seal":"x","counter":1.0e0}}';
+  a.connection.text(text);
+  assertEquals(b.socket.sent, [text]);
+  assertEquals(a.socket.sent, []);
+  b.connection.close(1006);
+  a.socket.taken();
+  a.connection.text(text);
+  const again = await server.join("b", { hello, partner: "a" });
+  const [found, ...more] = again.socket.taken();
+  assertEquals(found.data.hello.private, agreement);
+  assertEquals(more, []);
+});
+
+Deno.test("Connection starts nothing private with a peer that has not said that it knows how", async () => {
+  // It would tell its page of a message that it can't read.
+  const server = new FakeServer();
+  const { a, b } = await server.joinPair();
+  a.connection.text(
+    '{"type":"private.start","data":{"counter":1,"seal":"x"}}',
+  );
+  assertEquals([a.socket.sent, b.socket.sent], [[], []]);
+});
+
 Deno.test("Connection closes one that sends a packet of more than 65536 bytes", async () => {
   const server = new FakeServer();
   const { a, b } = await server.joinPair();
