@@ -59,8 +59,8 @@ export class Conversation {
   readonly #options: ResolvedOptions;
   readonly #runtime: Runtime;
   readonly #handlers: ConversationHandlers;
-  /** What its place at the server is taken by. */
-  readonly ticket: Ticket;
+  /** What its place at the server is taken by, since `connect()`. */
+  ticket?: Ticket;
   /** Bytes of the message that is being reported. */
   lastMessageBytes = 0;
   readonly #session: Session;
@@ -97,7 +97,6 @@ export class Conversation {
     this.#options = options;
     this.#runtime = runtime;
     this.#handlers = handlers;
-    this.ticket = { id: randomCode(runtime), key: randomCode(runtime) };
     this.#session = new Session({
       // At once, as its reader may call for a pause in the middle of a packet.
       message: (message, bytes) => {
@@ -127,7 +126,7 @@ export class Conversation {
       pairRequest: () => ({
         code: options.pairCode,
         version: PROTOCOL_VERSION,
-        ...this.ticket,
+        ...this.ticket!,
         partner: this.#partner || undefined,
         // It may have ended while it had no socket.
         leaves: this.#before,
@@ -194,7 +193,11 @@ export class Conversation {
         this.probe();
         return;
       }
-      this.#before = before;
+      // The server, and the other peer, may know the last attempt as one that
+      // has left.
+      this.#before = this.ticket ?? before;
+      const runtime = this.#runtime;
+      this.ticket = { id: randomCode(runtime), key: randomCode(runtime) };
       this.#show("connecting");
       this.#server.dial();
       const { webrtc, rtcConfig } = this.#options;
@@ -209,7 +212,7 @@ export class Conversation {
             this.#iceServers as RtcConfiguration["iceServers"],
         }),
         // Both know both ids, so they agree.
-        polite: () => this.ticket.id < this.#partner!,
+        polite: () => this.ticket!.id < this.#partner!,
         signal: (message) => this.#server.send(message),
         attempt: () => this.#step(() => this.#emit("upgrade_attempt")),
         opened: (channel) => this.#path.add(channel),

@@ -66,6 +66,11 @@ export interface SocketPeerEvents<Received = Message> {
    * and the other peer is held up by its window.
    */
   data: [message: Received];
+  /**
+   * The server has given the number of a spoken code, which can be shown from
+   * now on: in `socketpeer/private` alone, and without the option `pairCode`.
+   */
+  code: [code: string];
   /** There is room in the send queue again, after `send()` returned false. */
   drain: [];
   /** The conversation goes on, after no path had been left. */

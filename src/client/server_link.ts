@@ -284,9 +284,7 @@ export class ServerLink {
   ): void {
     const accepted = socket === this.#socket;
     const why = reason ||
-      (accepted
-        ? "the connection broke"
-        : "it could not be reached, or refused");
+      (accepted ? "the connection broke" : "it is away, or refuses");
     this.#end(code, why, accepted);
   }
 

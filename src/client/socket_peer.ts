@@ -233,6 +233,12 @@ export class SocketPeer<Sent = Sendable, Received = Message>
     if (event === "data") this.#hear();
   }
 
+  /** Whether a conversation that ended so is followed by another. */
+  protected again({ reason }: CloseInfo): boolean {
+    // "remote", "replaced" and "away".
+    return this.#options.reconnect && /^re|away/.test(reason);
+  }
+
   /** Takes messages in, or holds them up. */
   #hear(): void {
     const hears = () => !this.#behind && this.hasListeners("data");
@@ -256,13 +262,10 @@ export class SocketPeer<Sent = Sendable, Received = Message>
   }
 
   #conversationEnded(conversation: Conversation, info: CloseInfo): void {
-    this.#before = conversation.ticket;
+    this.#before = conversation.ticket ?? this.#before;
     if (conversation === this.#lingering) this.#lingering = undefined;
     if (conversation === this.#conversation && !this.#closed) {
-      const { reason } = info;
-      const another = reason === "remote" || reason === "replaced" ||
-        reason === "away";
-      if (another && this.#options.reconnect) {
+      if (this.again(info)) {
         this.#conversation = this.#newConversation();
       } else {
         this.#closed = true;

@@ -1,7 +1,13 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertNotEquals,
+  assertThrows,
+} from "@std/assert";
 import type { SocketPeer, SocketPeerOptions } from "../../../client.ts";
 import { PeerClosedError } from "../../../src/errors.ts";
 import type { ConnectionState } from "../../../src/client/connection_state.ts";
+import type { PairRequest } from "../../../src/protocol/control.ts";
 import { record, type Recording } from "../../support/recorder.ts";
 import { Simulation, type SimulationOptions } from "../../../testing.ts";
 
@@ -761,6 +767,25 @@ Deno.test("SocketPeer looks for anyone again after WebRTC was missing", async ()
   world.peer();
   await world.clock.pass(5 * SECOND);
   assertEquals(a.path, "direct");
+});
+
+Deno.test("SocketPeer that has given up comes back as another, and leaves the place that it had", async () => {
+  const world = new Simulation();
+  const peer = world.peer({ socketFallback: false });
+  world.peer(RELAY);
+  const pairs: PairRequest[] = [];
+  world.ontraffic = ({ peer: of, direction, data }) => {
+    if (of !== peer || direction !== "out" || typeof data !== "string") return;
+    const message = JSON.parse(data);
+    if (message.type === "pair") pairs.push(message.data);
+  };
+  await world.clock.pass(SECOND);
+  peer.connect();
+  await world.clock.pass(SECOND);
+  const [first, second] = pairs;
+  assertEquals(pairs.length, 2);
+  assertEquals(second.leaves, { id: first.id, key: first.key });
+  assertNotEquals(second.id, first.id);
 });
 
 Deno.test("SocketPeer.close() on both sides ends soon with much under way", async () => {
