@@ -6,7 +6,7 @@
  * @module
  */
 
-import { findMeantWord, findWord, MIN_LETTERS, WORDS } from "./words.ts";
+import { findWord, MIN_LETTERS, WORDS } from "./words.ts";
 
 /** 24 bits, as each word is one of 256. */
 const WORD_COUNT = 3;
@@ -48,8 +48,8 @@ function findNumber(part: string | undefined): string | undefined {
  * underscores and any dashes, one or more. A word may be cut short to its first
  * three letters. However a code is written, what is returned is the same.
  *
- * The messages of its errors may end up in a log, so they never hold the code:
- * at most the one word that is wrong, and the listed word that is like it.
+ * The messages of its errors may end up in a log, so they hold nothing of the
+ * code.
  *
  * @example
  * ```ts
@@ -72,16 +72,12 @@ export function readSpokenCode(code: string): SpokenCode {
   const words = parts.map((part, index) => {
     const word = findWord(part);
     if (word) return word;
-    const meant = findMeantWord(part);
-    // What is like no word is not repeated: it may be all of them, with
-    // something between them that separates nothing.
+    // It is not repeated: it may be all of them, with something between them
+    // that separates nothing.
     throw new TypeError(
-      meant
-        ? `Cannot read "${part}" in this spoken code as it is not in the list ` +
-          `of words: did you mean "${meant}"?`
-        : `Cannot read word ${index + 1} of this spoken code as it is not in ` +
-          `the list: give at least the first ${MIN_LETTERS} letters of each ` +
-          `word, and a hyphen between the words`,
+      `Cannot read word ${index + 1} of this spoken code as it is not in the ` +
+        `list: give at least the first ${MIN_LETTERS} letters of each word, ` +
+        `and a hyphen between the words`,
     );
   });
   const missing = WORD_COUNT - words.length;

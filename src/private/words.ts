@@ -15,9 +15,6 @@
 
 /** How many letters tell every word of the list from the others. */
 export const MIN_LETTERS = 3;
-/** A typo is no further than that from the word that was meant. */
-const MAX_TYPO = 2;
-const MAX_WORD_LETTERS = 6;
 
 /**
  * Of each initial the words, the initial itself only before the first: that
@@ -71,34 +68,4 @@ export function makeWords(bytes: Uint8Array): string {
 export function findWord(start: string): string | undefined {
   if (start.length < MIN_LETTERS) return undefined;
   return WORDS.find((word) => word.startsWith(start));
-}
-
-/**
- * How many letters have to be put in, left out or replaced to make one word
- * another (https://en.wikipedia.org/wiki/Levenshtein_distance).
- */
-export function editDistance(one: string, other: string): number {
-  let row = Array.from({ length: other.length + 1 }, (_, index) => index);
-  for (const [index, letter] of [...one].entries()) {
-    const next = [index + 1];
-    for (let at = 0; at < other.length; at++) {
-      const replaced = row[at] + (letter === other[at] ? 0 : 1);
-      next.push(Math.min(replaced, row[at + 1] + 1, next[at] + 1));
-    }
-    row = next;
-  }
-  return row[other.length];
-}
-
-/** The word that somebody meant who typed this, if any is like it. */
-export function findMeantWord(typed: string): string | undefined {
-  const { length } = typed;
-  // Too few letters are a slip of every word; too many, which may be a whole
-  // page that was pasted, are like none and take long to compare.
-  if (length < MIN_LETTERS || length > MAX_WORD_LETTERS + MAX_TYPO) {
-    return undefined;
-  }
-  const distances = WORDS.map((word) => editDistance(typed, word));
-  const least = Math.min(...distances);
-  return least > MAX_TYPO ? undefined : WORDS[distances.indexOf(least)];
 }

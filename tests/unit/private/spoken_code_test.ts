@@ -108,21 +108,12 @@ Deno.test("readSpokenCode() refuses a code that does not begin with its number",
   }
 });
 
-Deno.test("readSpokenCode() suggests the word that is like a wrong one", () => {
-  assertEquals(
-    refusal("7-Otetr-lunar-basin"),
-    'Cannot read "otetr" in this spoken code as it is not in the list of ' +
-      'words: did you mean "otter"?',
-  );
-  assert(refusal("7-otter-lunr-basin").endsWith('did you mean "lunar"?'));
-  assert(refusal("7-otter-lunar-basins").endsWith('did you mean "basin"?'));
-});
-
-Deno.test("readSpokenCode() says which word is like none, and does not repeat it", () => {
+Deno.test("readSpokenCode() says which word is wrong, and does not repeat it", () => {
   const message = (word: number) =>
     `Cannot read word ${word} of this spoken code as it is not in the list: ` +
     "give at least the first 3 letters of each word, and a hyphen between " +
     "the words";
+  assertEquals(refusal("7-otetr-lunar-basin"), message(1));
   assertEquals(refusal("7-xylophone-lunar-basin"), message(1));
   assertEquals(refusal("7-otter-lu-basin"), message(2));
   assertEquals(refusal("7-otter-lunar-7"), message(3));
@@ -143,7 +134,7 @@ Deno.test("readSpokenCode() says how many words are missing or too many", () => 
   );
 });
 
-Deno.test("readSpokenCode() tells no word of a code but the one that is wrong", () => {
+Deno.test("readSpokenCode() tells no word of a code", () => {
   const slips = fc.tuple(
     anyNumber,
     // No word of the example in a message.
@@ -163,8 +154,8 @@ Deno.test("readSpokenCode() tells no word of a code but the one that is wrong", 
       readSpokenCode(code);
     } catch (error) {
       assert(error instanceof TypeError);
-      const told = words.filter((one) => error.message.includes(one));
-      assert(told.length <= 1, error.message);
+      const told = error.message.split(/\W/);
+      for (const one of words) assert(!told.includes(one), error.message);
     }
   }));
 });
