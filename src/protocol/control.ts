@@ -7,7 +7,6 @@
 
 import { ProtocolError } from "../errors.ts";
 import { MAX_CONTROL_BYTES, MAX_ID_LENGTH } from "./limits.ts";
-import type { PrivateHello, PrivateStart } from "./from_client.ts";
 
 /** What each peer tells the other when they are paired; the server passes it. */
 export interface Hello {
@@ -21,6 +20,22 @@ export interface Hello {
   readonly maxMessageBytes: number;
   /** This peer talks in private alone, with whoever has the same secret. */
   readonly private?: PrivateHello;
+}
+
+/** What a private peer adds to its `hello`: its part of the key agreement. */
+export interface PrivateHello {
+  /** Its share of the key, in base64. */
+  readonly share: string;
+  /** What it says of itself, as JSON: the key is bound to it, to the byte. */
+  readonly ad: string;
+}
+
+/** Proves that its sender has the key, and says where it begins to count. */
+export interface PrivateStart {
+  /** The counter of this record; what follows on the socket counts on. */
+  readonly counter: number;
+  /** The sealed record, in base64. */
+  readonly seal: string;
 }
 
 /** What a place is taken by, and given up. */

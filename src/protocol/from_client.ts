@@ -22,22 +22,6 @@ import {
   PROTOCOL_VERSION,
 } from "./limits.ts";
 
-/** The first word of the key agreement between two peers. */
-export interface PrivateHello {
-  /** The sender's share of the key. */
-  readonly share: string;
-  /** What else both have to agree on, which the key depends on. */
-  readonly ad: string;
-}
-
-/** Proves that its sender has the key, and says where it begins to count. */
-export interface PrivateStart {
-  /** The number of the sender's next sealed packet. */
-  readonly counter: number;
-  /** What only the key could make of it. */
-  readonly seal: string;
-}
-
 /**
  * Longest share of a key in a `hello`, in UTF-16 code units: 32 bytes of an
  * elliptic curve are 43 of base64url, or 64 of hexadecimal.

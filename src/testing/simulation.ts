@@ -15,6 +15,7 @@ import { seededRandom } from "./seeded_random.ts";
 import { Ground, SimulatedConnection } from "./simulated_connection.ts";
 import { type DialFate, SimulatedServer } from "./simulated_server.ts";
 import { SimulatedSocket } from "./simulated_socket.ts";
+import { SYNCHRONOUS_SUBTLE } from "./synchronous_subtle.ts";
 import { VirtualClock } from "./virtual_clock.ts";
 
 /** Options of a {@linkcode Simulation}. Times are in milliseconds. */
@@ -197,10 +198,22 @@ export class Simulation {
    * Makes a peer. Without other options it has the pair code `code`, so any
    * two find each other.
    */
-  peer(options: SimulatedPeerOptions = {}): SocketPeer {
+  peer(options?: SimulatedPeerOptions): SocketPeer;
+  /** The same, of a class of your own, or of `socketpeer/private`. */
+  peer<Peer extends SocketPeer, Options extends SocketPeerOptions>(
+    options: Options & SimulatedPeerOptions,
+    PeerClass: new (options: Options, runtime: Runtime) => Peer,
+  ): Peer;
+  peer(
+    options: SimulatedPeerOptions = {},
+    PeerClass: new (
+      options: SocketPeerOptions,
+      runtime: Runtime,
+    ) => SocketPeer = SocketPeer,
+  ): SocketPeer {
     const { webrtc = true, ...rest } = options;
     const host = new Host(this.#network);
-    host.peer = new SocketPeer(
+    host.peer = new PeerClass(
       { pairCode: "code", url: "http://server", ...rest },
       this.#runtime(host, webrtc),
     );
@@ -524,6 +537,7 @@ export class Simulation {
         Uint8Array.from({ length }, () => random() * 256),
       openWebSocket: () => this.#dial(host),
       webrtc: webrtc ? { RTCPeerConnection } : undefined,
+      subtle: SYNCHRONOUS_SUBTLE,
       onPageHide: listen(host.pageHide),
       onPageShow: listen(host.pageShow),
       onWake: listen(host.wake),
