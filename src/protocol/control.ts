@@ -48,7 +48,7 @@ export interface Ticket {
 
 /** What a peer asks of the server. */
 export interface PairRequest extends Ticket {
-  /** The pair code. */
+  /** The pair code; empty where the server shall draw a number. */
   readonly code: string;
   /** Always {@linkcode PROTOCOL_VERSION}. */
   readonly version: number;
@@ -94,7 +94,13 @@ export type ControlMessage =
   /** Client or server: I got your `ping`. */
   | { readonly type: "pong" }
   /** Server: accepted; the other peer is not here. */
-  | { readonly type: "peer.waiting"; readonly data: Heartbeat }
+  | {
+    readonly type: "peer.waiting";
+    readonly data: Heartbeat & {
+      /** The number under which it waits, where it asked for one. */
+      readonly code?: string;
+    };
+  }
   /** Server: the other peer is here, and packets pass from now on. */
   | {
     readonly type: "peer.found";

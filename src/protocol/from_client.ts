@@ -39,6 +39,8 @@ export const MAX_SEAL_LENGTH = 1024;
 
 const name = text(MAX_ID_LENGTH);
 
+const pairCode = text(MAX_PAIR_CODE_LENGTH);
+
 const privacy = object({
   private: optional(object({
     share: text(MAX_SHARE_LENGTH),
@@ -47,7 +49,8 @@ const privacy = object({
 });
 
 const pair = object({
-  code: text(MAX_PAIR_CODE_LENGTH),
+  // None asks for a number.
+  code: (value) => value === "" || pairCode(value),
   version: (value) =>
     value === PROTOCOL_VERSION ||
     `${PROTOCOL_VERSION}, the only version spoken here`,

@@ -21,6 +21,7 @@ import {
   REPLACED,
   SERVICE_RESTART,
   TAKEN_OVER,
+  TRY_AGAIN_LATER,
   UNRESPONSIVE,
 } from "../protocol/close_code.ts";
 import {
@@ -38,6 +39,7 @@ import type { Cancel } from "../runtime.ts";
 import type { Addresses } from "./addresses.ts";
 import type { Visitor } from "./authorization.ts";
 import { type Dialect, VERSION_2 } from "./dialect.ts";
+import type { Numbers } from "./numbers.ts";
 import type { ResolvedServerOptions } from "./options.ts";
 import type { Member, PlaceRequest, Registry } from "./pair_registry.ts";
 import type { Partner } from "./partner.ts";
@@ -66,6 +68,9 @@ const BLAMELESS: ReadonlySet<number> = new Set([
   REPLACED,
 ]);
 
+/** About when a number may be free again, in milliseconds. */
+const NO_NUMBER_MS = 10_000;
+
 /** Whoever waits alone for so long is no guesser, where `peerTimeout` is 0. */
 const LONG_WAIT_MS = 60_000;
 
@@ -89,6 +94,7 @@ export interface Traffic {
 /** What {@linkcode Connection}s need: one object for all of a server's. */
 export interface ConnectionOptions {
   readonly registry: Registry;
+  readonly numbers: Numbers;
   readonly addresses: Addresses;
   /** Its limits, its validator, its observer. */
   readonly settings: Pick<
@@ -111,6 +117,8 @@ export interface ConnectionOptions {
   now(): number;
   /** Calls back once, later. */
   after(delayMs: number, callback: () => void): Cancel;
+  /** A number from 0 up to 1. */
+  random(): number;
   /** It has ended, by its own decision or not; called once. */
   ended(connection: Connection, code: number, reason: string): void;
   /**
@@ -133,6 +141,8 @@ export class Connection implements Member, ServerSocketHandlers {
   #socket: ServerSocket;
   #stage: "new" | "validating" | "joined" | "ended" = "new";
   #request: PlaceRequest | null = null;
+  /** Whether the server has to find a code for it. */
+  #draws = false;
   #dialect: Dialect = VERSION_2;
   #partner: Partner | null = null;
   #iceServers: readonly object[] = [];
@@ -176,6 +186,11 @@ export class Connection implements Member, ServerSocketHandlers {
   /** When it asked for a place, by the clock of the options. */
   get askedAt(): number {
     return this.#askedAt;
+  }
+
+  /** Whether its code is a number of which nobody was told yet. */
+  get isDrawn(): boolean {
+    return this.#draws && this.#stage === "validating";
   }
 
   /** Which version of the protocol it speaks. */
@@ -244,11 +259,17 @@ export class Connection implements Member, ServerSocketHandlers {
     this.#options.closed(this, end.code, end.reason);
   }
 
+  /** It gets another number. */
+  outrun(): void {
+    if (this.#stage === "validating") this.#enter();
+  }
+
   /** It has its place, alone. */
   waiting(): void {
     if (!this.#accept()) return;
     this.#observe({ type: "wait" });
-    this.#say(this.#dialect.waiting(this.#heartbeat));
+    const code = this.#draws ? this.request.code : undefined;
+    this.#say(this.#dialect.waiting(this.#heartbeat, code));
   }
 
   /** The other peer is here. */
@@ -345,8 +366,8 @@ export class Connection implements Member, ServerSocketHandlers {
     }
   }
 
-  async #pair(data: PairRequest | LegacyPairCode): Promise<void> {
-    const { addresses, registry, settings } = this.#options;
+  #pair(data: PairRequest | LegacyPairCode): void {
+    const { addresses, settings } = this.#options;
     // A page of version 1 may have a number for its code, or have none.
     const request: PlaceRequest = data instanceof Object
       ? { ...data, code: canonicalCode(data.code) }
@@ -364,8 +385,10 @@ export class Connection implements Member, ServerSocketHandlers {
       this.refuse("malformed", MALFORMED, text);
       return;
     }
+    // Blanks ask for nothing: somebody has forgotten to type a code.
+    this.#draws = data instanceof Object && data.code === "";
     const { length } = request.code;
-    if (length < 1 || length > maxPairCodeLength) {
+    if (length < 1 && !this.#draws || length > maxPairCodeLength) {
       this.#complain(
         "pair_code",
         `Cannot take a pair code of ${length} characters: it must have 1 to ` +
@@ -394,8 +417,15 @@ export class Connection implements Member, ServerSocketHandlers {
       this.#attempting = false;
       this.dismiss(PAIR_TIMEOUT, `no decision was made in ${pairTimeout} ms`);
     });
-    if (!await this.#isValid(request.code)) {
-      const text = "the pair code is not accepted";
+    this.#enter();
+  }
+
+  /** Asks for its place, once its code is known and accepted. */
+  async #enter(): Promise<void> {
+    if (this.#draws && !await this.#draw()) return;
+    if (!await this.#isValid(this.request.code)) {
+      const what = this.#draws ? "number drawn as pair code" : "pair code";
+      const text = `the ${what} is not accepted`;
       this.refuse("pair_code", PAIR_CODE_REFUSED, text);
       return;
     }
@@ -403,7 +433,24 @@ export class Connection implements Member, ServerSocketHandlers {
     if (this.#stage === "validating" && this.#dialect.heartbeats) {
       await this.#getIceServers();
     }
-    if (this.#stage === "validating") registry.join(this);
+    if (this.#stage === "validating") this.#options.registry.join(this);
+  }
+
+  /** Has a number drawn for its code; false where it has ended. */
+  async #draw(): Promise<boolean> {
+    const { numbers, random } = this.#options;
+    const code = await numbers.draw();
+    if (this.#stage !== "validating") return false;
+    if (code === undefined) {
+      // That is not its fault.
+      this.#attempting = false;
+      const retryMs = Math.round(NO_NUMBER_MS * (0.5 + random()));
+      const text = `no number is free: retry in ${retryMs} ms`;
+      this.refuse("pair_code", TRY_AGAIN_LATER, text);
+      return false;
+    }
+    this.#request = { ...this.request, code };
+    return true;
   }
 
   async #isValid(pairCode: string): Promise<boolean> {
@@ -536,6 +583,9 @@ export class Connection implements Member, ServerSocketHandlers {
   #end(code: number, reason: string, forGood: boolean): void {
     if (this.#stage === "ended") return;
     if (this.#attempting) this.#endAttempt(code);
+    if (this.#stage === "joined") {
+      this.#options.numbers.left(this.request.code);
+    }
     this.#stage = "ended";
     // Its socket may never be reported closed: nothing may hang on it.
     this.#socket = GONE;

@@ -32,8 +32,11 @@ export interface Dialect {
   readonly busy?: string;
   /** What tells that the other peer is not there any more, if anything does. */
   readonly lost?: string;
-  /** What tells that the place is taken and nobody else there, if anything does. */
-  waiting(heartbeat: Heartbeat): string | undefined;
+  /**
+   * What tells that the place is taken and nobody else there, if anything does;
+   * and under which number, if it was drawn.
+   */
+  waiting(heartbeat: Heartbeat, code?: string): string | undefined;
   /** What tells that the other peer is there, from now on. */
   found(partner: Partner, introduction: Introduction): string;
   /** What tells that a message could not be handled. */
@@ -51,7 +54,8 @@ export const VERSION_2: Dialect = {
   version: 2,
   schemas: FROM_CLIENT,
   heartbeats: true,
-  waiting: (data) => encodeControl({ type: "peer.waiting", data }),
+  waiting: (heartbeat, code) =>
+    encodeControl({ type: "peer.waiting", data: { ...heartbeat, code } }),
   found: (partner, { interval, initiator, iceServers }) => {
     const { id, hello } = partner;
     // The two versions do not understand each other's negotiation.

@@ -13,6 +13,7 @@ import {
   type IceServerSource,
   type Traffic,
 } from "./connection.ts";
+import { Numbers } from "./numbers.ts";
 import type { ResolvedServerOptions } from "./options.ts";
 import { PairRegistry } from "./pair_registry.ts";
 import {
@@ -30,10 +31,12 @@ export interface ExchangeOptions {
   now(): number;
   /** Calls back once, later. */
   after(delayMs: number, callback: () => void): Cancel;
+  /** A number from 0 up to 1. */
+  random(): number;
   /** What joins it to the servers of other nodes. */
   readonly sharing?: Pick<
     SharedRegistryOptions,
-    "broker" | "names" | "soon" | "random"
+    "broker" | "names" | "soon"
   >;
   /** As {@linkcode ConnectionOptions.ended}. */
   ended?(connection: Connection, code: number, reason: string): void;
@@ -54,7 +57,7 @@ export class Exchange {
 
   /** Knows nobody yet. */
   constructor(options: ExchangeOptions) {
-    const { settings, sharing, now, after } = options;
+    const { settings, sharing, now, after, random } = options;
     this.addresses = new Addresses(settings, now);
     const local = (freed?: (code: string, met: boolean) => void) =>
       new PairRegistry({
@@ -74,11 +77,19 @@ export class Exchange {
         local,
         now,
         after,
+        random,
       })
       : null;
     this.registry = this.shared?.local ?? local();
+    const registry = this.shared ?? this.registry;
     this.#shared = {
-      registry: this.shared ?? this.registry,
+      registry,
+      numbers: new Numbers({
+        maxLength: settings.maxPairCodeLength,
+        isTaken: (code) => registry.has(code),
+        now,
+        random,
+      }),
       addresses: this.addresses,
       traffic: this.traffic,
       settings,
@@ -86,6 +97,7 @@ export class Exchange {
         { renewMs: 0, get: () => Promise.resolve([]) },
       now,
       after,
+      random,
       ended: (...end) => options.ended?.(...end),
       closed: (...end) => options.closed?.(...end),
     };

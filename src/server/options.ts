@@ -132,7 +132,8 @@ export interface SocketPeerServerOptions {
   /**
    * Says whether a pair code may be used, by the code and who asks. `false`,
    * or a throw, refuses it: the peer gets a `connect_error` with the code
-   * `PAIR_CODE_REFUSED`, and does not try again.
+   * `PAIR_CODE_REFUSED`, and does not try again. It is asked about a number that
+   * this server has drawn for a peer as well, such as `"7"`.
    *
    * @default {every code may}
    */

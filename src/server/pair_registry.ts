@@ -28,6 +28,10 @@ export interface Member extends Partner {
   readonly request: PlaceRequest;
   /** When it did, by the registry's clock. */
   readonly askedAt: number;
+  /** Whether its code is a number that was drawn for it, and told nobody yet. */
+  readonly isDrawn?: boolean;
+  /** Somebody was sooner at the number that was drawn for it: it has no place. */
+  outrun?(): void;
   /** It has its place; the other peer is not here. */
   waiting(): void;
   /** The other peer is here, now or again. */
@@ -42,6 +46,8 @@ export interface Member extends Partner {
 
 /** Where peers ask for their places. */
 export interface Registry {
+  /** Whether anything is behind a code, so far as can be said. */
+  has(code: string): boolean | Promise<boolean>;
   /** Gives a peer its place, or dismisses it; now or later. */
   join(member: Member): void;
   /**
@@ -181,13 +187,17 @@ export class PairRegistry implements Registry {
     return this.#counts[2];
   }
 
-  /** Whether anything is behind a code. */
   has(code: string): boolean {
     return this.#slots.has(code);
   }
 
   join(member: Member): void {
     const { code, id, key, partner, leaves } = member.request;
+    if (member.isDrawn && this.#slots.has(code)) {
+      // Nobody who is there can be waiting for it.
+      member.outrun?.();
+      return;
+    }
     if (leaves) this.#giveUp(code, leaves);
     const place = id === undefined ? undefined : placeKey(id, code);
     const ending = place && this.#endings.get(place);

@@ -178,9 +178,10 @@ export class SocketPeerServer {
     this.#exchange = new Exchange({
       settings: this.#options,
       iceServers: new IceServers(this.#options),
-      sharing: this.#sharing(random),
+      sharing: this.#sharing(),
       now,
       after,
+      random,
       ended: (connection) => this.#connections.delete(connection),
       closed: (...end) => this.#sockets.closed(...end),
     });
@@ -298,11 +299,11 @@ export class SocketPeerServer {
   }
 
   /** What joins it to other nodes, where it has a broker. */
-  #sharing(random: () => number): ExchangeOptions["sharing"] {
+  #sharing(): ExchangeOptions["sharing"] {
     const { broker, brokerSecret } = this.#options;
     if (!broker) return undefined;
     const names = secretNames(hmacSha256(brokerSecret!));
-    return { broker, names, soon, random };
+    return { broker, names, soon };
   }
 
   /** What adapters get of this. */

@@ -84,11 +84,11 @@ export class SimulatedNode {
       settings,
       now: clock.now,
       after: host.after,
+      random,
       sharing: this.#broker
         ? {
           broker: this.#broker,
           names: NAMES,
-          random,
           soon: (callback) => host.after(0, callback),
         }
         : undefined,

@@ -9,7 +9,7 @@ import {
 import type { PairRegistry } from "../../src/server/pair_registry.ts";
 import type { ServerEvent } from "../../src/server/server_event.ts";
 import type { ServerSocket } from "../../src/server/server_socket.ts";
-import { VirtualClock } from "../../testing.ts";
+import { seededRandom, VirtualClock } from "../../testing.ts";
 
 /** What a peer says of itself. */
 export const HELLO = {
@@ -117,6 +117,7 @@ export class FakeServer {
       iceServers: this.iceServers,
       now,
       after,
+      random: seededRandom(1),
       ended: (connection, code, reason) => {
         this.ended.push(connection);
         this.ends.push({ code, reason });

@@ -36,17 +36,17 @@ export class Entrant implements Member {
   partner: Entrant | Neighbour | RemotePeer | null = null;
   /** Whether it is gone for good, and the owner is not told yet. */
   leaving = false;
-  readonly #dismissed: (entrant: Entrant) => void;
+  readonly #refused: (entrant: Entrant) => void;
 
   /** Has not asked for its place yet. */
   constructor(
     member: Member,
     names: Names,
-    dismissed: (entrant: Entrant) => void,
+    refused: (entrant: Entrant) => void,
   ) {
     this.member = member;
     this.askedAt = member.askedAt;
-    this.#dismissed = dismissed;
+    this.#refused = refused;
     const { code, key, leaves } = member.request;
     this.slot = names.slot(code);
     this.request = {
@@ -67,6 +67,15 @@ export class Entrant implements Member {
 
   get hello(): Hello {
     return this.member.hello;
+  }
+
+  get isDrawn(): boolean | undefined {
+    return this.member.isDrawn;
+  }
+
+  outrun(): void {
+    this.#refused(this);
+    this.member.outrun?.();
   }
 
   waiting(): void {
@@ -98,7 +107,7 @@ export class Entrant implements Member {
   }
 
   dismiss(code: number, reason: string): void {
-    this.#dismissed(this);
+    this.#refused(this);
     this.member.dismiss(code, reason);
   }
 

@@ -186,6 +186,21 @@ export class SharedRegistry implements Registry {
     };
   }
 
+  /**
+   * Whether anything is behind a code at any node, or was a while ago. Where the
+   * engine is away nobody can say so, and to claim the slot will tell.
+   */
+  async has(code: string): Promise<boolean> {
+    const slot = this.#options.names.slot(code);
+    if (this.#claims.has(slot)) return true;
+    try {
+      const owner = await this.#membership.ask((broker) => broker.find(slot));
+      return owner !== undefined;
+    } catch {
+      return false;
+    }
+  }
+
   join(member: Member): void {
     const entrant = new Entrant(
       member,
@@ -291,6 +306,11 @@ export class SharedRegistry implements Registry {
     }
     if (owner === this.#membership.node) {
       this.#joinHere(entrant);
+      return;
+    }
+    if (entrant.isDrawn) {
+      // Between the question whether it is free, and this.
+      entrant.outrun();
       return;
     }
     const deadAt = this.#dead.get(owner);

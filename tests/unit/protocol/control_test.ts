@@ -35,7 +35,9 @@ const MESSAGES: readonly ControlMessage[] = [
   { type: "pair", data: PAIR },
   { type: "pair", data: { ...PAIR, partner: "b" } },
   { type: "pong" },
+  { type: "pair", data: { ...PAIR, code: "" } },
   { type: "peer.waiting", data: { interval: 15_000 } },
+  { type: "peer.waiting", data: { interval: 15_000, code: "7" } },
   {
     type: "peer.found",
     data: { interval: 15_000, initiator: false, id: "b", hello: HELLO },
@@ -132,6 +134,7 @@ Deno.test("parseControl() passes over fields that are not known", () => {
 Deno.test("parseControl() takes fields up to their limits", () => {
   for (
     const message of [
+      pair({ code: "" }),
       pair({ code: "x" }),
       pair({ code: "x".repeat(256) }),
       pair({ id: "x".repeat(64), key: "y".repeat(64) }),
@@ -151,7 +154,7 @@ Deno.test("parseControl() takes fields up to their limits", () => {
 
 Deno.test("parseControl() rejects a pair with a field that is wrong or missing", () => {
   const wrong: Record<string, readonly unknown[]> = {
-    code: [undefined, null, "", 7, ["x"], "x".repeat(257)],
+    code: [undefined, null, 7, ["x"], "x".repeat(257)],
     version: [undefined, null, 0, 1, 3, "2", 2.5],
     id: [undefined, null, "", 7, "x".repeat(65)],
     key: [undefined, null, "", 7, "x".repeat(65)],
@@ -414,7 +417,8 @@ function isControlMessage(value: unknown): boolean {
       return true;
     case "pair":
       if (data !== undefined && !isObject(data)) return true;
-      return isObject(data) && isText(fields.code, 256) &&
+      return isObject(data) &&
+        (fields.code === "" || isText(fields.code, 256)) &&
         fields.version === 2 && isText(fields.id, 64) &&
         isText(fields.key, 64) && isCount(fields.resumeTimeout) &&
         (fields.partner === undefined || isText(fields.partner, 64)) &&

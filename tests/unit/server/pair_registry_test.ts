@@ -24,6 +24,8 @@ class TestMember implements Member {
   when: (event: string) => void = () => {};
   /** Whether it was dismissed, or has left. */
   gone = false;
+  /** Whether its code was drawn for it. */
+  isDrawn = false;
   /** The `id` of the peer that it was told of last. */
   partner: string | undefined;
 
@@ -82,6 +84,10 @@ class TestMember implements Member {
     const events = this.#events;
     this.#events = [];
     return events;
+  }
+
+  outrun(): void {
+    this.#tell("outrun");
   }
 
   waiting(): void {
@@ -1023,4 +1029,27 @@ Deno.test("PairRegistry.join() lets such a peer go when nobody comes", () => {
   clock.advance(RESUME_TIMEOUT_MS + PEER_TIMEOUT_MS);
   assertEquals(back.told(), ["waiting", "dismissed 4004"]);
   assertNothingLeft({ clock, registry, join });
+});
+
+Deno.test("PairRegistry gives a peer whose code was drawn nobody's second place", () => {
+  const { registry, join } = setUp();
+  const draw = (id: string, fields?: Partial<PairRequest>) => {
+    const member = new TestMember(registry, id, fields);
+    member.isDrawn = true;
+    return member.join();
+  };
+  const a = draw("a");
+  assertEquals(a.told(), ["waiting"]);
+  assertEquals(draw("b").told(), ["outrun"]);
+  const c = join("c");
+  assertEquals([a.told(), c.told()], [["found c"], ["found a to offer"]]);
+  // Nor a place that may become free, nor one that it says is its own.
+  c.break();
+  a.told();
+  assertEquals(draw("d").told(), ["outrun"]);
+  assertEquals(draw("c", { partner: "a" }).told(), ["outrun"]);
+  const leaves = { id: "a", key: "key of a" };
+  assertEquals(draw("e", { leaves }).told(), ["outrun"]);
+  assertEquals(a.told(), []);
+  assertEquals(registry.size, 1);
 });

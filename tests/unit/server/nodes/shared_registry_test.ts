@@ -30,12 +30,14 @@ class TestMember implements Member {
   readonly askedAt: number;
   readonly version: 1 | 2;
   readonly hello = HELLO;
+  isDrawn: boolean;
   partner: Partner | null = null;
   readonly #node: TestNode;
   #events: string[] = [];
 
-  constructor(node: TestNode, request: PlaceRequest) {
+  constructor(node: TestNode, request: PlaceRequest, isDrawn = false) {
     this.#node = node;
+    this.isDrawn = isDrawn;
     this.request = request;
     this.version = request.id === undefined ? 1 : 2;
     this.askedAt = node.clock.now();
@@ -54,7 +56,12 @@ class TestMember implements Member {
     this.#node.registry.leave(this, forGood);
   }
 
+  outrun(): void {
+    this.#events.push("outrun");
+  }
+
   waiting(): void {
+    this.isDrawn = false;
     this.#events.push("waiting");
   }
 
@@ -126,7 +133,11 @@ class TestNode {
     this.registry.open();
   }
 
-  join(id?: string, fields: Partial<PlaceRequest> = {}): TestMember {
+  join(
+    id?: string,
+    fields: Partial<PlaceRequest> = {},
+    isDrawn?: boolean,
+  ): TestMember {
     const member = new TestMember(this, {
       code: "code",
       ...id === undefined ? {} : {
@@ -136,7 +147,7 @@ class TestNode {
         hello: HELLO,
       },
       ...fields,
-    });
+    }, isDrawn);
     this.registry.join(member);
     return member;
   }
@@ -575,5 +586,93 @@ Deno.test("SharedRegistry tells an owner of one that leaves for good, however of
   await pass(4000);
   assertEquals(again.told().at(-1), "dismissed 4007");
   nodes.shift();
+  await assertNothingLeft(cluster);
+});
+
+Deno.test("SharedRegistry.has() knows of what other nodes have", async () => {
+  const cluster = await setUp(3);
+  const { nodes, pass } = cluster;
+  const has = async (node: TestNode) => {
+    const answer = node.registry.has("code");
+    await pass();
+    return await answer;
+  };
+  assertEquals(await has(nodes[0]), false);
+  const a = nodes[0].join("a");
+  const b = nodes[1].join("b");
+  await pass();
+  for (const node of nodes) assertEquals(await has(node), true);
+  a.leave();
+  b.leave();
+  await pass();
+  // Its ending is remembered.
+  for (const node of nodes) assertEquals(await has(node), true);
+  await pass(200_000);
+  for (const node of nodes) assertEquals(await has(node), false);
+  await assertNothingLeft(cluster);
+});
+
+Deno.test("SharedRegistry.has() knows of nothing where the engine is away", async () => {
+  const cluster = await setUp();
+  const { nodes: [node], pass } = cluster;
+  node.broker.disconnect();
+  await pass(10_000);
+  const answer = node.registry.has("code");
+  await pass();
+  assertEquals(await answer, false);
+  node.broker.connect();
+  await pass(10_000);
+  await assertNothingLeft(cluster);
+});
+
+Deno.test("SharedRegistry gives one number to one of two peers that were drawn it at two nodes", async () => {
+  const cluster = await setUp();
+  const { nodes, pass } = cluster;
+  const drawers = nodes.map((node, index) => node.join(`${index}`, {}, true));
+  await pass();
+  const told = drawers.map((drawer) => drawer.told());
+  assertEquals(told.map(String).sort(), ["outrun", "waiting"]);
+  const index = told.findIndex(([event]) => event === "waiting");
+  // Who types it meets the one that was told it.
+  const typist = nodes[1 - index].join("typist");
+  await pass();
+  assertEquals(drawers[index].told(), ["found typist"]);
+  assertEquals(typist.told(), [`found ${index} to offer`]);
+  typist.leave();
+  await assertNothingLeft(cluster);
+});
+
+Deno.test("SharedRegistry leads no peer to a stranger at another node whose number was drawn for it", async () => {
+  const cluster = await setUp();
+  const { nodes, pass } = cluster;
+  const stranger = nodes[0].join("stranger");
+  await pass();
+  const drawer = nodes[1].join("drawer", {}, true);
+  await pass();
+  assertEquals([stranger.told(), drawer.told()], [["waiting"], ["outrun"]]);
+  const neighbour = nodes[0].join("neighbour", {}, true);
+  await pass();
+  assertEquals([stranger.told(), neighbour.told()], [[], ["outrun"]]);
+  stranger.leave();
+  await assertNothingLeft(cluster);
+});
+
+Deno.test("SharedRegistry lets a peer that was told its number meet who came to it while its node was cut off", async () => {
+  const cluster = await setUp();
+  const { nodes, pass } = cluster;
+  const drawer = nodes[0].join("drawer", {}, true);
+  await pass();
+  assertEquals(drawer.told(), ["waiting"]);
+  // Its node loses its name, and with it the code to another.
+  nodes[0].broker.disconnect();
+  await pass(10_000);
+  const typist = nodes[1].join("typist");
+  await pass(10_000);
+  assertEquals(typist.told(), ["waiting"]);
+  nodes[0].broker.connect();
+  await pass(10_000);
+  assertEquals(drawer.told(), ["found typist to offer"]);
+  assertEquals(typist.told(), ["found drawer"]);
+  typist.leave();
   await assertNothingLeft(cluster);
 });
