@@ -11,6 +11,7 @@ import { root, startDeno } from "./deno.ts";
 const ENTRIES = [
   "mod.ts",
   "client.ts",
+  "private.ts",
   "server.ts",
   "metrics.ts",
   "brokers.ts",
@@ -27,6 +28,10 @@ const SHARED = ["src/protocol/", "src/errors.ts", "src/runtime.ts"];
 const RULES: readonly { from: string; may: readonly string[] }[] = [
   { from: "mod.ts", may: ["client.ts", "src/server/mod.ts"] },
   { from: "client.ts", may: ["src/client/", ...SHARED] },
+  {
+    from: "private.ts",
+    may: ["src/private/", "src/client/", ...SHARED],
+  },
   { from: "server.ts", may: ["src/server/", ...SHARED] },
   { from: "metrics.ts", may: ["src/server/"] },
   { from: "brokers.ts", may: ["src/server/"] },
@@ -94,6 +99,11 @@ const RULES: readonly { from: string; may: readonly string[] }[] = [
   },
 
   { from: "src/demo/", may: ["src/demo/"] },
+  {
+    // What Web Crypto does, without waiting for it.
+    from: "src/testing/synchronous_subtle.ts",
+    may: ["src/runtime.ts", "node:"],
+  },
   {
     // Joins both sides without a network; nothing but testing.ts imports it.
     from: "src/testing/",

@@ -13,6 +13,7 @@ import { printTally, runTests, type Tally } from "./test.ts";
 const ENTRIES = [
   "mod.ts",
   "client.ts",
+  "private.ts",
   "server.ts",
   "metrics.ts",
   "brokers.ts",

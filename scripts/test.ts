@@ -20,6 +20,7 @@ import { stdFlags } from "./std.ts";
 const DOCUMENTED = [
   "mod.ts",
   "client.ts",
+  "private.ts",
   "server.ts",
   "metrics.ts",
   "brokers.ts",
