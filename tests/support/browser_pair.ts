@@ -10,12 +10,11 @@ import {
   type WebWorker,
 } from "puppeteer";
 import type { JsonValue, SocketPeer, SocketPeerOptions } from "../../client.ts";
+import type { PrivateOptions } from "../../private.ts";
 import { findBrowser, findFirefox } from "./find_browser.ts";
 
 const PAGES = fileURLToPath(new URL("../browser/pages", import.meta.url));
-const BUNDLE = fileURLToPath(
-  new URL("../../socketpeer.min.js", import.meta.url),
-);
+const BUNDLES = ["/socketpeer.min.js", "/socketpeer.private.min.js"];
 
 /** Longest that a test waits for anything, in milliseconds. */
 const LIMIT_MS = 15_000;
@@ -113,7 +112,7 @@ export class PagePeer {
   }
 
   /** Makes the peer. */
-  start(options: SocketPeerOptions): Promise<void> {
+  start(options: SocketPeerOptions & PrivateOptions): Promise<void> {
     return this.run((options) => recorder.start(options), options);
   }
 
@@ -292,7 +291,7 @@ export interface BrowserPair extends AsyncDisposable {
   /** Opens a further page in a further context of the first page's browser. */
   open(url?: string): Promise<Page>;
   /** Makes both peers, of one pair code unless the options say another. */
-  start(options: SocketPeerOptions): Promise<void>;
+  start(options: SocketPeerOptions & PrivateOptions): Promise<void>;
   /** Does something with both peers at once. */
   each<T>(action: (peer: PagePeer) => Promise<T>): Promise<[T, T]>;
 }
@@ -300,7 +299,7 @@ export interface BrowserPair extends AsyncDisposable {
 /**
  * Opens two pages in browsers of {@linkcode shareBrowser}. An address may be
  * anything; what is relative is a file in `tests/browser/pages/`, where the
- * bundle is `/socketpeer.min.js`.
+ * bundles are `/socketpeer.min.js` and `/socketpeer.private.min.js`.
  *
  * @example
  * ```ts ignore
@@ -367,14 +366,15 @@ export function exceptFailedSockets(errors: readonly string[]): string[] {
 }
 
 function serveStatic(request: Request): Promise<Response> | Response {
-  switch (new URL(request.url).pathname) {
-    case "/favicon.ico": // Every browser asks, and a 404 is an error in a page.
-      return new Response(null, { status: 204 });
-    case "/socketpeer.min.js":
-      return serveFile(request, BUNDLE);
-    default:
-      return serveDir(request, { fsRoot: PAGES, quiet: true });
-  }
+  const { pathname } = new URL(request.url);
+  // Every browser asks, and a 404 is an error in a page.
+  if (pathname === "/favicon.ico") return new Response(null, { status: 204 });
+  return BUNDLES.includes(pathname)
+    ? serveFile(
+      request,
+      fileURLToPath(new URL(`../..${pathname}`, import.meta.url)),
+    )
+    : serveDir(request, { fsRoot: PAGES, quiet: true });
 }
 
 /** A browser whose page hangs in a loop does not close when it is asked to. */
