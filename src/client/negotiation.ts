@@ -95,8 +95,10 @@ export class Negotiation {
     connection.onconnectionstatechange = () => {
       if (!this.#closed) options.state(connection.connectionState);
     };
-    connection.onnegotiationneeded = () => this.#offer();
-    // node-datachannel's has no such event.
+    // One channel needs one offer, and no event that calls for it: that of
+    // npm's wrtc and of werift may come so late that the two have agreed by
+    // then, and node-datachannel has none. Where werift offers again right
+    // after its answer, it starts DTLS twice, and no channel opens.
     this.#offer();
   }
 
@@ -111,6 +113,7 @@ export class Negotiation {
   restartIce(): void {
     try {
       this.#configure();
+      this.#connection.onnegotiationneeded = () => this.#offer();
       this.#connection.restartIce?.();
     } catch (cause) {
       this.#fail(cause);
