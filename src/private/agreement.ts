@@ -90,6 +90,7 @@ export class Agreement {
   readonly #draw: Draw;
   readonly #id: string;
   #partner?: Partner;
+  #meeting: Promise<Refusal | undefined> = Promise.resolve(undefined);
   #keys?: Keys;
   /** Counts what was sealed: it never goes back. */
   #sent = 0;
@@ -132,7 +133,18 @@ export class Agreement {
    * @param code What the server knows of the pair code.
    * @param hello What the server says that the other has said.
    */
-  async meet(
+  meet(
+    code: string,
+    id: unknown,
+    hello: unknown,
+  ): Promise<Refusal | undefined> {
+    // One after the other, whichever socket each was found on: what was drawn is
+    // for one partner alone.
+    return this.#meeting = this.#meeting
+      .then(() => this.#meet(code, id, hello));
+  }
+
+  async #meet(
     code: string,
     id: unknown,
     hello: unknown,

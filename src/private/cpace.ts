@@ -154,8 +154,12 @@ export async function sharedKey(
     joinParts(own.share, own.data),
     joinParts(other.share, other.data),
   );
-  const text = joinParts("CPace255_ISK", session, product);
-  return new Uint8Array(
-    await subtle.digest("SHA-512", concat(text, transcript)),
+  const text = concat(
+    joinParts("CPace255_ISK", session, product),
+    transcript,
   );
+  product.fill(0);
+  const key = await subtle.digest("SHA-512", text);
+  text.fill(0);
+  return new Uint8Array(key);
 }

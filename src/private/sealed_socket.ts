@@ -83,6 +83,8 @@ export class SealedSocket implements WebSocketLike {
   #out: Promise<void> = Promise.resolve();
   /** Bytes that are being sealed. */
   #sealingBytes = 0;
+  /** Whether it closes as soon as all has left. */
+  #leaving = false;
   /** Whether nobody hears of it any more. */
   #over = false;
 
@@ -127,11 +129,14 @@ export class SealedSocket implements WebSocketLike {
 
   close(code?: number): void {
     this.#end();
+    if (this.#leaving) return;
     const { hiding } = this.#custodian;
-    // The last that was sealed is to leave first. A page that is left has no
-    // time for it.
-    if (code !== LEAVE || hiding) this.#socket.close(code);
-    else this.#out = this.#out.then(() => this.#socket.close(code));
+    this.#leaving = code === LEAVE && !hiding;
+    // What was sealed last is to leave first: a start record, above all, from
+    // which the other sees what is wrong. A page that is left has no time.
+    if (this.#leaving) {
+      this.#out = this.#out.then(() => this.#socket.close(code));
+    } else this.#socket.close(code);
   }
 
   async #pair(message: { data: Record<string, unknown> }): Promise<void> {
@@ -214,7 +219,7 @@ export class SealedSocket implements WebSocketLike {
         return;
       case "peer.waiting": {
         const { code } = message.data;
-        if (!this.#custodian.code && /^\d{1,9}$/.test(String(code))) {
+        if (!this.#custodian.code && /^[1-9]\d{0,8}$/.test(String(code))) {
           this.#custodian.numbered(String(code));
         }
         this.#forget();

@@ -77,14 +77,15 @@ export function readSecret(
         `or a Uint8Array of ${KEY_BYTES} bytes or more`,
     );
   }
-  if (!isKey && !pairCode) {
+  const code = canonicalCode(pairCode ?? "");
+  if (!isKey && !code) {
     throw new TypeError(
       `Cannot use a text as "secret" without a "pairCode", which says who is ` +
         `meant: give both, or a spoken code as "pairCode"`,
     );
   }
   return {
-    code: canonicalCode(pairCode ?? ""),
+    code,
     words: "",
     bytes,
     isKey,
