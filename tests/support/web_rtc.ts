@@ -1,18 +1,30 @@
 import wrtc from "@roamhq/wrtc";
-import { cleanup } from "node-datachannel";
 import * as nodeDataChannel from "node-datachannel/polyfill";
 import * as werift from "werift";
-import type { WebRtc } from "../../client.ts";
+import { SocketPeer, type WebRtc } from "../../client.ts";
+import { next } from "./next_event.ts";
+import { startServer } from "./start_server.ts";
 
-/** The implementations of WebRTC outside of browsers that README names. */
+/**
+ * The implementations of WebRTC outside of browsers that README names, for
+ * programs that are run by {@linkcode AnsweringProcess}: no test loads them all.
+ */
 export const WEB_RTC: Readonly<Record<string, WebRtc>> = {
   "@roamhq/wrtc": wrtc as unknown as WebRtc,
   "node-datachannel": nodeDataChannel,
   "werift": werift,
 };
 
-// The threads of node-datachannel outlive its connections, and what they call
-// is gone when the isolate of a test file is: Deno panics then, "attempt to
-// access Handle hosted by disposed Isolate". For the same reason no two files
-// of one process can load it.
-Deno.test.afterAll(cleanup);
+/**
+ * Has werift, where it is one of these, meet itself. Its DTLS is JavaScript: the
+ * first handshake of a process takes over 100 ms on a busy computer, later ones
+ * 10. Others repeat what is not answered within 50 ms, and what werift is told
+ * twice can end in a connection that only one side takes for open.
+ */
+export async function warmUp(...names: string[]): Promise<void> {
+  if (!names.includes("werift")) return;
+  const options = { pairCode: "code", url: startServer().url, wrtc: werift };
+  const peers = [new SocketPeer(options), new SocketPeer(options)];
+  await Promise.all(peers.map((peer) => next(peer, "upgrade")));
+  for (const peer of peers) peer.destroy();
+}

@@ -1,0 +1,64 @@
+import { root, startDeno } from "../../scripts/deno.ts";
+import { stdFlags } from "../../scripts/std.ts";
+
+/**
+ * A program of `tests/support/` in a process of its own, which answers with
+ * lines and is killed when enough is known: what goes wrong in the end of a
+ * process that has loaded a native package is nobody's concern.
+ */
+export class AnsweringProcess implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+
+  private constructor(child: Deno.ChildProcess) {
+    this.#child = child;
+    this.#lines = linesOf(child.stdout);
+  }
+
+  /** Starts a program. */
+  static async start(
+    program: string,
+    ...args: string[]
+  ): Promise<AnsweringProcess> {
+    const url = new URL(`tests/support/${program}`, root).href;
+    const flags = await stdFlags();
+    return new AnsweringProcess(
+      startDeno(["run", "-A", "--no-check", ...flags, url, ...args], {
+        stdout: "piped",
+      }),
+    );
+  }
+
+  /** Its next line; undefined where it has ended instead. */
+  async answer(): Promise<string | undefined> {
+    const { value, done } = await this.#lines.next();
+    return done ? undefined : value;
+  }
+
+  /** Kills it, if it has not ended by itself. */
+  kill(): void {
+    try {
+      this.#child.kill("SIGKILL");
+    } catch {
+      // It has.
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.kill();
+    // What is left unread would be a leak.
+    while (await this.answer() !== undefined);
+    await this.#child.status;
+  }
+}
+
+async function* linesOf(
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+): AsyncGenerator<string> {
+  let rest = "";
+  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop()!;
+    yield* lines;
+  }
+}
