@@ -75,23 +75,27 @@ export class SimulatedServer implements Dialed {
 
   /** Ends the conversation behind a code, as `SocketPeerServer.leave()` does. */
   leave(pairCode: string): Promise<boolean> {
-    const node = this.nodes.find(({ ready }) => ready);
-    return node?.leave(pairCode) ?? Promise.resolve(false);
+    return this.#drawReady()?.leave(pairCode) ?? Promise.resolve(false);
   }
 
   /** Takes a dial, refuses it, or lets it hang. */
   dialed(socket: SimulatedSocket): void {
     if (this.dials === "swallow") return;
-    const ready = this.nodes.filter((node) => node.ready);
-    if (ready.length === 0 || this.dials === "refuse") {
+    const node = this.dials === "refuse" ? undefined : this.#drawReady();
+    if (!node) {
       socket.down.carry(() => socket.closed(1006));
       return;
     }
     // The client may have thought better of it meanwhile.
     if (socket.readyState !== 0) return;
+    node.accept(socket);
+  }
+
+  /** What a balancer does: any node that takes somebody. */
+  #drawReady(): SimulatedNode | undefined {
+    const ready = this.nodes.filter((node) => node.ready);
     const { random } = this.#network;
-    const drawn = ready.length > 1 ? Math.floor(random() * ready.length) : 0;
-    ready[drawn].accept(socket);
+    return ready[ready.length > 1 ? Math.floor(random() * ready.length) : 0];
   }
 
   #sum(of: (node: SimulatedNode) => number): number {

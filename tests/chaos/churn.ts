@@ -8,6 +8,7 @@
 
 import {
   type CloseInfo,
+  type CloseReason,
   type Message,
   PeerClosedError,
   SendQueueFullError,
@@ -39,10 +40,18 @@ const RESUME_TIMEOUT_MS = 20_000;
 const KNOCK_MS = 3000;
 /** How long it may take until two have found each other. */
 const RECOVERY_MS = 400_000;
+/**
+ * How long the server looks for a conversation that it is to end, and how long
+ * the node that has it may stand still meanwhile, in milliseconds.
+ */
+const LEAVE_MS = 10_000 + 12_000;
+/** After how long two that have found each other are at the server, too. */
+const REDIAL_MS = 60_000;
 
 /** One conversation as one peer sees it. */
 interface Conversation {
   readonly label: string;
+  readonly since: number;
   readonly accepted: Sample[];
   /** How many of those have arrived somewhere. */
   delivered: number;
@@ -54,6 +63,7 @@ interface Conversation {
   id: string | undefined;
   partner: string | undefined;
   over: boolean;
+  reason?: CloseReason;
 }
 
 interface Instance {
@@ -88,6 +98,8 @@ class Churn {
   readonly #byId = new Map<string, Conversation>();
   readonly #found: unknown[] = [];
   #made = 0;
+  /** When the server was last told to end the conversation. */
+  #leftAt = -Infinity;
 
   constructor(schedule: Schedule) {
     this.#schedule = schedule;
@@ -112,6 +124,7 @@ class Churn {
       await this.#pass(1000);
     }
     must(this.#settled(), () => this.#describe());
+    if (this.#schedule.leaves) await this.#mustLeave();
     for (const instance of this.#byPeer.values()) {
       if (!instance.crashed) this.#close(instance);
       await this.#pass(100);
@@ -149,6 +162,29 @@ class Churn {
     return joined.length === 2 && one.current?.id !== undefined &&
       one.current.partner === two.current?.id &&
       live.every((instance) => instance.peer.connected || instance.busy);
+  }
+
+  /** Where nothing is broken, whichever node is told ends it. */
+  async #mustLeave(): Promise<void> {
+    await this.#pass(REDIAL_MS);
+    const joined = this.#live().filter(({ peer }) => peer.connected);
+    const conversations = joined.map(({ current }) => current);
+    let was: boolean | undefined;
+    this.#leave().then((answer) => was = answer, () => {});
+    await this.#pass(LEAVE_MS);
+    if (joined.length === 0) return;
+    must(was === true, () => `the server has found nothing to end: ${was}`);
+    for (const conversation of conversations) {
+      must(
+        conversation?.reason === "server",
+        () => `${conversation?.label} was not ended: ${conversation?.reason}`,
+      );
+    }
+  }
+
+  #leave(): Promise<boolean> {
+    this.#leftAt = this.#simulation.clock.now();
+    return this.#simulation.leave("code");
   }
 
   #describe(): string {
@@ -210,6 +246,7 @@ class Churn {
     const label = `${instance.name}.${++instance.conversations}`;
     const conversation: Conversation = {
       label,
+      since: this.#simulation.clock.now(),
       accepted: [],
       delivered: 0,
       receiver: null,
@@ -254,6 +291,10 @@ class Churn {
         return;
       case "move":
         this.#move(action.peer, action.move);
+        return;
+      case "leave":
+        // Those who would know may be out of reach.
+        this.#leave().catch(() => {});
         return;
     }
     const instance = this.#instances[action.peer];
@@ -398,9 +439,12 @@ class Churn {
     if (!conversation) {
       conversation = this.#currentOf(instance);
       instance.current = null;
+      // It looks for no other by itself.
+      if (reason === "server") instance.closed = true;
     } else if (conversation === instance.lingering) instance.lingering = null;
     conversation.over = true;
-    const { label, accepted, delivered, partner } = conversation;
+    conversation.reason = reason;
+    const { label, since, accepted, delivered, partner } = conversation;
     must(
       unacknowledged <= accepted.length &&
         accepted.length - unacknowledged <= delivered,
@@ -409,7 +453,8 @@ class Churn {
         `of ${accepted.length}, and ${delivered} have arrived`,
     );
     must(
-      reason !== "error" && reason !== "server" && reason !== "lost",
+      reason !== "error" && reason !== "lost" &&
+        (reason !== "server" || since <= this.#leftAt + LEAVE_MS),
       () => `${label} ends: ${reason}`,
     );
     if (reason === "replaced") {

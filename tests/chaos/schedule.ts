@@ -99,6 +99,7 @@ export type Action =
   | { do: "link"; peer: number; link: Directions }
   | { do: "breakLink"; peer: number; ms: number }
   | { do: "node"; fault: NodeFault; node: number; ms: number }
+  | { do: "leave" }
   | { do: "readdress"; peer: number; channelAfter: number; online: boolean };
 
 /** A peer's link in both directions. */
@@ -128,6 +129,8 @@ export interface Schedule {
   readonly links?: readonly [Directions, Directions];
   /** How many nodes the server has, where it has several. */
   readonly nodes?: number;
+  /** Whether the server ends the conversation that is there in the end. */
+  readonly leaves?: boolean;
 }
 
 const names = "ABC";
@@ -263,6 +266,7 @@ function actions(story: Story): fc.Arbitrary<Action> {
     node: fc.nat({ max: MAX_NODES - 1 }),
     ms: fc.integer({ min: 1, max: 12_000 }),
   });
+  const leave = fc.constant({ do: "leave" as const });
   return weighted<Action>(
     [hasNodes(story) ? 24 : 0, node],
     [36, send],
@@ -274,6 +278,7 @@ function actions(story: Story): fc.Arbitrary<Action> {
     [channelsOnly ? 0 : 2, latency],
     [story === "steady" ? 4 : 0, read],
     [peers > 2 ? 12 : 0, move],
+    [story === "nodesChurn" ? 3 : 0, leave],
   );
 }
 
@@ -297,6 +302,7 @@ export function schedules(story: Story): fc.Arbitrary<Schedule> {
     socketFallback: weighted([7, fc.constant(true)], [1, fc.constant(false)]),
     ...hasNodes(story) ? { nodes: fc.integer({ min: 2, max: MAX_NODES }) } : {},
     echo: fc.boolean(),
+    ...story === "nodesChurn" ? { leaves: fc.boolean() } : {},
     steps: fc.array(
       fc.record({ action: actions(story), wait: waits }),
       { maxLength: 45, size: "max" },
@@ -340,6 +346,8 @@ function say(action: Action): string {
       return action.fault.endsWith("ngine") || action.ms === 0
         ? NODE_FAULTS[action.fault]
         : `${NODE_FAULTS[action.fault]}: ${action.node}, ${action.ms} ms`;
+    case "leave":
+      return "the server ends the conversation";
     case "breakLink":
       return `${nameOf(action.peer)}'s link is broken for ${action.ms} ms`;
     case "readdress": {
@@ -362,6 +370,7 @@ export function inWords(schedule: Schedule): string {
     steps,
     links = [],
     nodes,
+    leaves,
   } = schedule;
   const without = webrtc.flatMap((has, peer) =>
     has || !socketFallback ? [] : `${nameOf(peer)} has no WebRTC`
@@ -385,5 +394,6 @@ export function inWords(schedule: Schedule): string {
     ...links.map((link, peer) => `${nameOf(peer)}'s link: ${sayLink(link)}`),
     ...lines,
     `${String(at).padStart(8)} ms  everything is repaired`,
+    ...leaves ? ["and then  the server ends the conversation"] : [],
   ].join("\n");
 }
