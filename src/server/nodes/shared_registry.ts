@@ -240,9 +240,13 @@ export class SharedRegistry implements Registry {
       if (this.#claims.has(slot)) return this.local.end(slot);
       try {
         const owner = await this.#membership.ask((broker) => broker.find(slot));
-        if (owner === undefined || this.#isGone(owner)) return false;
-        const was = await this.#endAt(owner, slot);
-        if (was !== undefined) return was;
+        if (owner !== undefined && !this.#isGone(owner)) {
+          const was = await this.#endAt(owner, slot);
+          if (was !== undefined) return was;
+        } else if (this.#open) {
+          // Before, whoever has it may still be about to claim it again.
+          return false;
+        }
       } catch {
         // The engine may be back in time.
       }

@@ -500,6 +500,26 @@ Deno.test("SharedRegistry ends a conversation from any node", async () => {
   await assertNothingLeft(cluster);
 });
 
+// It took an engine that knew nothing for one that knew of nobody, while two
+// went on talking at the node that was about to claim their code again.
+Deno.test("SharedRegistry.end() finds a conversation whose node has not told an empty engine of it yet", async () => {
+  const cluster = await setUp();
+  const { nodes, pass, engine } = cluster;
+  const { a, b } = await pairUp(cluster, 1, 1);
+  for (const { broker } of nodes) broker.disconnect();
+  await pass(1000);
+  engine.forget();
+  nodes[0].broker.connect();
+  await pass();
+  const was = nodes[0].registry.end("code");
+  await pass(500);
+  nodes[1].broker.connect();
+  await pass(1000);
+  assertEquals(await was, true);
+  assertEquals([a.told(), b.told()], [["dismissed 4008"], ["dismissed 4008"]]);
+  await assertNothingLeft(cluster);
+});
+
 Deno.test("SharedRegistry pairs peers of version 1 across nodes, and closes them where something may be lost", async () => {
   const cluster = await setUp(3);
   const { nodes, pass } = cluster;
