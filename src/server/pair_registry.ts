@@ -375,7 +375,10 @@ export class PairRegistry implements Registry {
     const others = slot.seats.filter((other) => other !== seat);
     if (others.some(isLegacy)) {
       // It waits for the next one, as always when its partner is gone.
-      seat?.member?.dismiss(PEER_LEFT, LEFT);
+      const member = seat?.member;
+      if (!member) return;
+      this.leave(member, false);
+      member.dismiss(PEER_LEFT, LEFT);
       return;
     }
     this.#remove(slot);

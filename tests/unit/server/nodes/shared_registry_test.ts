@@ -552,6 +552,29 @@ Deno.test("SharedRegistry pairs peers of version 1 across nodes, and closes them
   await assertNothingLeft(cluster);
 });
 
+// Who owned the code counted on the old socket to give its place back, which it
+// does not where it is known by proxy: so both came back, and were busy for as
+// long as the one of version 1 was there.
+Deno.test("SharedRegistry pairs a peer of version 1 anew when its partner comes back by another socket", async () => {
+  for (const [at, next] of [[0, 0], [0, 1], [1, 0], [1, 1]]) {
+    const cluster = await setUp();
+    const { nodes, pass } = cluster;
+    const old = nodes[0].join();
+    await pass();
+    const b = nodes[at].join("b");
+    await pass();
+    assertEquals(old.told(), ["waiting", "found b"]);
+    assertEquals(b.told(), ["found undefined to offer"]);
+    const c = nodes[next].join("c", { leaves: { id: "b", key: "key of b" } });
+    await pass();
+    assertEquals(b.told(), ["dismissed 4007"]);
+    assertEquals(old.told(), ["lost", "found c"]);
+    assertEquals(c.told(), ["found undefined to offer"]);
+    for (const each of [old, c]) each.leave();
+    await assertNothingLeft(cluster);
+  }
+});
+
 Deno.test("SharedRegistry refuses a peer whose node does not take what it is sent", async () => {
   const cluster = await setUp();
   const { nodes, pass, engine } = cluster;
