@@ -379,12 +379,14 @@ export class SharedRegistry implements Registry {
   /** Has a peer ask again, which has no owner any more. */
   #again(entrant: Entrant, delayMs = this.#options.random() * AGAIN_MS): void {
     const { partner, member, version } = entrant;
-    this.#forget(entrant);
     if (partner !== null && version === 1) {
-      // Nobody could say that the place is his, or what was lost.
+      // Nobody could say that the place is his, or what was lost. Its owner may
+      // be none of those that were lost.
+      this.#leave(entrant, false);
       member.dismiss(SERVICE_RESTART, "the server of its partner was lost");
       return;
     }
+    this.#forget(entrant);
     if (!entrant.leaving) this.#entrants.set(member, entrant);
     const number = this.#renumber(entrant);
     entrant.askedAt = this.#options.now();

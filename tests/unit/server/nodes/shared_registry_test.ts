@@ -552,6 +552,42 @@ Deno.test("SharedRegistry pairs peers of version 1 across nodes, and closes them
   await assertNothingLeft(cluster);
 });
 
+// A third node had their code, and was never told of the one that was closed:
+// it kept its place for as long as the two nodes lived.
+Deno.test("SharedRegistry frees the place of one of version 1 that it closes as its partner's node was lost", async () => {
+  const cluster = await setUp(3);
+  const { nodes, pass } = cluster;
+  const owner = nodes[0].join("owner");
+  await pass();
+  nodes[0].join("other");
+  await pass();
+  // Its ending is remembered, and with it the claim is kept.
+  owner.leave();
+  await pass();
+  const old = nodes[1].join();
+  await pass();
+  const b = nodes[2].join("b");
+  await pass();
+  assertEquals(old.told(), ["waiting", "found b"]);
+  assertEquals(b.told(), ["found undefined to offer"]);
+  const { broker } = nodes[1];
+  const { send } = broker;
+  broker.send = () => {};
+  say(old, "is lost");
+  await pass();
+  broker.send = send;
+  say(old, "comes where that is due");
+  await pass(1000);
+  assertEquals(old.told(), ["dismissed 1012"]);
+  assertEquals(b.told(), ["lost", "waiting"]);
+  const c = nodes[1].join();
+  await pass();
+  assertEquals(b.told(), ["found undefined"]);
+  assertEquals(c.told(), ["found b to offer"]);
+  for (const each of [b, c]) each.leave();
+  await assertNothingLeft(cluster);
+});
+
 // Who owned the code counted on the old socket to give its place back, which it
 // does not where it is known by proxy: so both came back, and were busy for as
 // long as the one of version 1 was there.
