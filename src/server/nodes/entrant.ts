@@ -87,8 +87,10 @@ export class Entrant implements Member {
   found(partner: Partner, initiator: boolean): void {
     this.placed = true;
     this.partner = partner as Entrant | Neighbour | RemotePeer;
-    // If it has to ask again, it resumes this conversation.
-    this.request = { ...this.request, partner: partner.id, leaves: undefined };
+    // If it has to ask again, it resumes this conversation; in version 1 there
+    // is no such thing.
+    const resumed = this.version === 1 ? undefined : partner.id;
+    this.request = { ...this.request, partner: resumed, leaves: undefined };
     const { partner: other } = this;
     this.member.found(
       other instanceof Entrant ? other.member : other,

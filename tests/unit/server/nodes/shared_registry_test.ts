@@ -552,6 +552,29 @@ Deno.test("SharedRegistry pairs peers of version 1 across nodes, and closes them
   await assertNothingLeft(cluster);
 });
 
+// It asked another node for the partner that it had last, as one of version 2
+// does that resumes a conversation: so all others were busy.
+Deno.test("SharedRegistry has a peer of version 1 that has lost an owner wait for anybody", async () => {
+  const cluster = await setUp();
+  const { nodes, pass } = cluster;
+  const b = nodes[0].join("b");
+  await pass();
+  const old = nodes[1].join();
+  await pass();
+  b.leave(false);
+  await pass();
+  assertEquals(old.told(), ["found b to offer", "lost"]);
+  nodes[0].kill();
+  await pass(8000);
+  const c = nodes[1].join("c");
+  await pass();
+  assertEquals(old.told(), ["waiting", "found c"]);
+  assertEquals(c.told(), ["found undefined to offer"]);
+  for (const each of [old, c]) each.leave();
+  nodes.shift();
+  await assertNothingLeft(cluster);
+});
+
 // A third node had their code, and was never told of the one that was closed:
 // it kept its place for as long as the two nodes lived.
 Deno.test("SharedRegistry frees the place of one of version 1 that it closes as its partner's node was lost", async () => {
