@@ -20,8 +20,8 @@ interface Waiting {
  * peer passes through it, so that it can be frozen or die.
  */
 export class Host {
-  /** Set as soon as there is one. */
-  peer!: SocketPeer;
+  /** Set as soon as there is one; a client by hand never is. */
+  peer?: SocketPeer;
   /** Whether it has died. */
   dead = false;
   /** Who is told that the page is left, and that it is shown again. */

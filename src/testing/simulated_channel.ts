@@ -94,7 +94,7 @@ export class SimulatedChannel implements DataChannelLike {
 
   #watch(direction: "out" | "in", data: string | ArrayBuffer): void {
     const { peer } = this.host;
-    this.#network.watch({ peer, direction, via: "direct", data });
+    if (peer) this.#network.watch({ peer, direction, via: "direct", data });
   }
 
   #drained(): void {

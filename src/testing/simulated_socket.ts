@@ -189,6 +189,6 @@ export class SimulatedSocket implements WebSocketLike {
 
   #watch(direction: "out" | "in", data: string | ArrayBuffer): void {
     const { peer } = this.host;
-    this.#network.watch({ peer, direction, via: "relay", data });
+    if (peer) this.#network.watch({ peer, direction, via: "relay", data });
   }
 }

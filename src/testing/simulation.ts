@@ -18,6 +18,9 @@ import { SimulatedSocket } from "./simulated_socket.ts";
 import { SYNCHRONOUS_SUBTLE } from "./synchronous_subtle.ts";
 import { VirtualClock } from "./virtual_clock.ts";
 
+/** How long a server takes to miss two pings, in milliseconds. */
+const PINGS_MS = 30_000;
+
 /** Options of a {@linkcode Simulation}. Times are in milliseconds. */
 export interface SimulationOptions {
   /**
@@ -221,6 +224,15 @@ export class Simulation {
     return host.peer;
   }
 
+  /**
+   * Opens a WebSocket to the server, for a client that is no
+   * {@linkcode SocketPeer}: one of version 1, or one by hand. What strikes every
+   * peer strikes it, too; it is not seen by `ontraffic`.
+   */
+  dial(): WebSocketLike {
+    return this.#dial(new Host(this.#network));
+  }
+
   // What can be seen.
 
   /** The sockets of which the server has an open end, by the client's end. */
@@ -273,6 +285,10 @@ export class Simulation {
     for (const socket of this.#socketsOf(of)) {
       socket.cut();
       socket.closed(1006);
+      if (socket.host.peer) continue;
+      // Of a client that answers no heartbeat the server finds it out by the
+      // pings of WebSocket itself.
+      this.clock.after(PINGS_MS, () => socket.loseServer(1006));
     }
   }
 

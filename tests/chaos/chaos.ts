@@ -7,6 +7,7 @@
 import fc from "fast-check";
 import { runChurn } from "./churn.ts";
 import { runFailover } from "./failover.ts";
+import { runLegacy } from "./legacy.ts";
 import { networkSchedules, runNetworks } from "./networks.ts";
 import { inWords, type Schedule, schedules } from "./schedule.ts";
 import { runSteady } from "./steady.ts";
@@ -25,6 +26,8 @@ export const PROPERTIES = {
   nodes: { run: runSteady, schedules: schedules("nodes") },
   /** The same as the third, where the server is several nodes. */
   nodesChurn: { run: runChurn, schedules: schedules("nodesChurn") },
+  /** Peers of version 1, too: what arrives is in order, and has no gap. */
+  nodesLegacy: { run: runLegacy, schedules: schedules("nodesLegacy") },
 } as const;
 
 /** The name of a property. */

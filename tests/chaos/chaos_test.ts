@@ -41,3 +41,8 @@ Deno.test("SocketPeer counts what it could not deliver where the server is sever
   const failure = await findFailure("nodesChurn", { seed: SEED, runs: 1000 });
   assertEquals(failure, undefined, failure);
 });
+
+Deno.test("SocketPeerServer pairs peers of version 1 too where the server is several nodes, and loses nothing but with a socket", async () => {
+  const failure = await findFailure("nodesLegacy", { seed: SEED, runs: 1000 });
+  assertEquals(failure, undefined, failure);
+});

@@ -78,6 +78,9 @@ const MOVES = {
   showPage: "is back on the page",
 } as const;
 
+/** Those that one of version 1 has, too. */
+const MOVES_OF_ALL: readonly Move[] = ["destroy", "connect"];
+
 /** What a peer does when it comes or goes. */
 export type Move = keyof typeof MOVES;
 
@@ -129,6 +132,8 @@ export interface Schedule {
   readonly links?: readonly [Directions, Directions];
   /** How many nodes the server has, where it has several. */
   readonly nodes?: number;
+  /** Which peers speak version 1. */
+  readonly legacy?: readonly boolean[];
   /** Whether the server ends the conversation that is there in the end. */
   readonly leaves?: boolean;
 }
@@ -174,7 +179,13 @@ export const kinds = weighted<Kind>(
 );
 
 /** Which schedules to draw here; those of networks.ts are drawn there. */
-export type Story = "steady" | "failover" | "churn" | "nodes" | "nodesChurn";
+export type Story =
+  | "steady"
+  | "failover"
+  | "churn"
+  | "nodes"
+  | "nodesChurn"
+  | "nodesLegacy";
 
 /** Those that leave the relay alone. */
 const CHANNEL_FAULTS: readonly Fault[] = [
@@ -194,11 +205,12 @@ const CHANNEL_FAULTS_OF_ONE: readonly FaultOfOne[] = [
 ];
 
 function hasNodes(story: Story): boolean {
-  return story === "nodes" || story === "nodesChurn";
+  return story === "nodes" || story === "nodesChurn" || story === "nodesLegacy";
 }
 
 function actions(story: Story): fc.Arbitrary<Action> {
-  const peers = story === "churn" || story === "nodesChurn" ? 3 : 2;
+  const isLegacy = story === "nodesLegacy";
+  const peers = story === "churn" || story === "nodesChurn" || isLegacy ? 3 : 2;
   const channelsOnly = story === "failover";
   const peer = fc.nat({ max: peers - 1 });
   const send = fc.record({
@@ -257,7 +269,9 @@ function actions(story: Story): fc.Arbitrary<Action> {
   });
   const move = fc.record({
     do: fc.constant("move" as const),
-    move: fc.constantFrom(...Object.keys(MOVES) as Move[]),
+    move: fc.constantFrom(
+      ...isLegacy ? MOVES_OF_ALL : Object.keys(MOVES) as Move[],
+    ),
     peer,
   });
   const node = fc.record({
@@ -278,7 +292,7 @@ function actions(story: Story): fc.Arbitrary<Action> {
     [channelsOnly ? 0 : 2, latency],
     [story === "steady" ? 4 : 0, read],
     [peers > 2 ? 12 : 0, move],
-    [story === "nodesChurn" ? 3 : 0, leave],
+    [story === "nodesChurn" || isLegacy ? 3 : 0, leave],
   );
 }
 
@@ -303,6 +317,9 @@ export function schedules(story: Story): fc.Arbitrary<Schedule> {
     ...hasNodes(story) ? { nodes: fc.integer({ min: 2, max: MAX_NODES }) } : {},
     echo: fc.boolean(),
     ...story === "nodesChurn" ? { leaves: fc.boolean() } : {},
+    ...story === "nodesLegacy"
+      ? { legacy: fc.tuple(fc.constant(true), fc.boolean(), fc.boolean()) }
+      : {},
     steps: fc.array(
       fc.record({ action: actions(story), wait: waits }),
       { maxLength: 45, size: "max" },
@@ -370,6 +387,7 @@ export function inWords(schedule: Schedule): string {
     steps,
     links = [],
     nodes,
+    legacy = [],
     leaves,
   } = schedule;
   const without = webrtc.flatMap((has, peer) =>
@@ -380,6 +398,9 @@ export function inWords(schedule: Schedule): string {
     `latency ${latency} ms`,
     ...without,
     ...nodes ? [`${nodes} nodes`] : [],
+    ...legacy.flatMap((is, peer) =>
+      is ? [`${nameOf(peer)} speaks version 1`] : []
+    ),
     ...socketFallback ? [] : ["no socketFallback"],
     ...echo ? ["what arrives is answered"] : [],
   ];

@@ -303,6 +303,32 @@ Deno.test("Simulation.leave() ends a conversation, of one node or of several", a
   }
 });
 
+Deno.test("Simulation.dial() opens a WebSocket for a client of any kind, which breaks as others do", async () => {
+  const simulation = new Simulation({ nodes: 2 });
+  const { clock } = simulation;
+  const told: string[] = [];
+  const socket = simulation.dial();
+  socket.onopen = () => socket.send('{"type":"pair","data":"code"}');
+  socket.onmessage = ({ data }: { data: string }) => told.push(data);
+  socket.onclose = () => told.push("closed");
+  await clock.pass(SECOND);
+  const peer = simulation.peer();
+  await clock.pass(SECOND);
+  peer.send("hello");
+  await clock.pass(SECOND);
+  assertEquals(told, [
+    '{"type":"peer.found","data":{"initiator":false}}',
+    '{"type":"data","data":"hello"}',
+  ]);
+  // The server finds out for itself.
+  simulation.halfOpenSockets();
+  await clock.pass(40 * SECOND);
+  assertEquals(told.at(-1), "closed");
+  peer.destroy();
+  await clock.pass(200 * SECOND);
+  assertEquals([simulation.places, simulation.sockets.size], [0, 0]);
+});
+
 Deno.test("Simulation has nodes that die and come back, and an engine that does", async () => {
   const webrtc = { webrtc: false };
   const { simulation, a, atB } = await joined(webrtc, { nodes: 3, seed: 3 });
