@@ -55,7 +55,7 @@ class Node extends ServerProcess {
   }
 }
 
-/** Nodes, and two peers with a balancer in front of each. */
+/** Nodes, and two peers with a balancer in front of them, or of each. */
 class Scene implements AsyncDisposable {
   readonly redis: RedisServer;
   readonly nodes: Node[] = [];
@@ -67,13 +67,20 @@ class Scene implements AsyncDisposable {
     this.redis = this.#stack.use(redis);
   }
 
-  /** The first peer is at the first node, which owns the code; so is the rest. */
-  static async open(count = 3): Promise<Scene> {
+  /**
+   * The first peer is at the first node, which owns the code, and the second at
+   * the second.
+   *
+   * @param shared Whether there is one balancer, which has all nodes take turns.
+   */
+  static async open(count = 3, shared = false): Promise<Scene> {
     const scene = new Scene(await RedisServer.start());
     for (let index = 0; index < count; index++) await scene.start();
+    const ports = await Promise.all(scene.nodes.map((node) => node.port()));
+    const inTurn = shared ? scene.#stack.use(tcpProxy(ports[0])) : null;
+    inTurn?.aim(...ports);
     for (let index = 0; index < 2; index++) {
-      const port = await scene.nodes[index].port();
-      const balancer = scene.#stack.use(tcpProxy(port));
+      const balancer = inTurn ?? scene.#stack.use(tcpProxy(ports[index]));
       scene.#balancers.push(balancer);
       const peer = new SocketPeer({
         url: `http://127.0.0.1:${balancer.port}`,
@@ -227,6 +234,23 @@ test("SocketPeer loses nothing while all nodes are replaced, one after the other
       assertEquals((await scene.nodes[peer].ended()).code, 0);
     }
   });
+});
+
+test("SocketPeer loses nothing while all nodes behind one balancer are restarted, one after the other", async () => {
+  await using scene = await Scene.open(3, true);
+  const { nodes } = scene;
+  await scene.breaks("all nodes restarted behind one balancer", async () => {
+    for (const old of [...nodes]) {
+      const port = await old.port();
+      old.kill("SIGTERM");
+      assertEquals((await old.ended()).code, 0);
+      // Where the balancer knows it to be.
+      const node = await scene.start(port);
+      assertEquals((await node.probe("readyz")).status, 200);
+    }
+  });
+  const claims = await Promise.all(nodes.slice(3).map((node) => node.claims()));
+  assertEquals(claims.reduce((sum, count) => sum + count), 1);
 });
 
 test("A node that is cut off from the engine says so, and is alive", async () => {

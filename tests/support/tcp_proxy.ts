@@ -26,8 +26,11 @@ export interface TcpProxy extends AsyncDisposable {
    * and keeps it so; later ones work.
    */
   strand(): void;
-  /** Passes on later connections to another port; those that are open stay. */
-  aim(port: number): void;
+  /**
+   * Passes on later connections to these ports in turn, and to the next where
+   * nobody listens; those that are open stay.
+   */
+  aim(...ports: number[]): void;
 }
 
 /** What two ends of a connection say to each other. */
@@ -58,6 +61,8 @@ const KNOCKS_MS = [0, 1000, 3000, 7000, 15_000, 31_000, 63_000];
 export function tcpProxy(port: number, access?: AccessLink): TcpProxy {
   const listener = Deno.listen({ hostname, port: 0 });
   const connections = new Set<Connection>();
+  let ports: readonly number[] = [port];
+  let turn = 0;
   let stalled = false;
   let gate = Promise.withResolvers<void>();
   gate.resolve();
@@ -144,13 +149,25 @@ export function tcpProxy(port: number, access?: AccessLink): TcpProxy {
     throw new Error("Nobody answers");
   };
 
+  /** Whoever is next, and listens. */
+  const dial = async () => {
+    for (let tries = 1;; tries++) {
+      const port = ports[turn++ % ports.length];
+      try {
+        if (access) await shrinkServer(port);
+        return await Deno.connect({ hostname, port });
+      } catch (error) {
+        if (tries === ports.length) throw error;
+      }
+    }
+  };
+
   const serve = async (connection: Connection) => {
     const { client } = connection;
     const blocked = () => stalled || connection.stranded;
     try {
       const roundTripMs = access ? await knock(access, blocked) : 0;
-      if (access) await shrinkServer(port);
-      const server = await Deno.connect({ hostname, port });
+      const server = await dial();
       if (!connections.has(connection)) return server.close();
       connection.server = server;
       client.setNoDelay();
@@ -206,8 +223,8 @@ export function tcpProxy(port: number, access?: AccessLink): TcpProxy {
     strand() {
       for (const connection of connections) connection.stranded = true;
     },
-    aim(other) {
-      port = other;
+    aim(...others) {
+      ports = others;
     },
     async [Symbol.asyncDispose]() {
       gate.resolve();
