@@ -331,9 +331,12 @@ class World {
       await this.#pass(wait);
     }
     this.simulation.repair();
+    // An ending that is under way is nothing that could be repaired.
+    await this.#pass(LEAVE_MS);
     const since = this.now;
-    while (!await this.#talks() && this.now - since < RECOVERY_MS);
-    must(await this.#talks(), () => this.#describe());
+    let talk = false;
+    while (!talk && this.now - since < RECOVERY_MS) talk = await this.#talks();
+    must(talk, () => this.#describe());
     for (const end of this.#ends) {
       if (end.on) end.close();
       await this.#pass(100);
