@@ -363,8 +363,9 @@ export class SharedRegistry implements Registry {
   }
 
   #leave(entrant: Entrant, forGood: boolean): void {
-    const { owner, number: member, placed } = entrant;
-    if (owner !== "here" && forGood && (owner !== null || placed)) {
+    const { owner, number: member } = entrant;
+    const known = owner !== null || isAwaited(entrant);
+    if (owner !== "here" && forGood && known) {
       // Its partner is not to wait for one that will not come: it stays until
       // an owner knows.
       entrant.leaving = true;
@@ -387,6 +388,8 @@ export class SharedRegistry implements Registry {
       return;
     }
     this.#forget(entrant);
+    // A place that it took and left at once would be told to whoever is there.
+    if (entrant.leaving && !isAwaited(entrant)) return;
     if (!entrant.leaving) this.#entrants.set(member, entrant);
     const number = this.#renumber(entrant);
     entrant.askedAt = this.#options.now();
@@ -773,6 +776,11 @@ export class SharedRegistry implements Registry {
     }
     return node;
   }
+}
+
+/** Whether somebody may wait for this one and no other. */
+function isAwaited({ request }: Entrant): boolean {
+  return request.partner !== undefined;
 }
 
 function isPartner(

@@ -552,6 +552,29 @@ Deno.test("SharedRegistry pairs peers of version 1 across nodes, and closes them
   await assertNothingLeft(cluster);
 });
 
+// It asked for a place once more, only to leave it: so whoever waited there was
+// told of a partner, and of its end. That may have been the next conversation
+// of the same peer, which got to hear what its own last one had received.
+Deno.test("SharedRegistry asks for no place for one that has left, and that nobody waits for", async () => {
+  const cluster = await setUp();
+  const { nodes, pass } = cluster;
+  const owner = nodes[0].join();
+  await pass();
+  const b = nodes[1].join("b");
+  await pass();
+  assertEquals(b.told(), ["found undefined to offer"]);
+  nodes[1].broker.disconnect();
+  b.leave();
+  await pass(8000);
+  owner.leave();
+  const c = nodes[0].join("c", { leaves: { id: "b", key: "key of b" } });
+  nodes[1].broker.connect();
+  await pass(2000);
+  assertEquals(c.told(), ["waiting"]);
+  c.leave();
+  await assertNothingLeft(cluster);
+});
+
 // It asked another node for the partner that it had last, as one of version 2
 // does that resumes a conversation: so all others were busy.
 Deno.test("SharedRegistry has a peer of version 1 that has lost an owner wait for anybody", async () => {
