@@ -85,6 +85,11 @@ export class Claims {
     } else if (!this.#released.has(slot)) after(0, () => this.#free([slot]));
   }
 
+  /** Gives a slot up again that nobody has come into. */
+  settle(slot: string): void {
+    if (!this.#options.inUse(slot)) this.release(slot, false);
+  }
+
   /** This node is born again: what was its own becomes so again. */
   async reclaim(): Promise<void> {
     const instead = [...this.#former].at(-1);
@@ -154,7 +159,7 @@ export class Claims {
     const owner = await this.claim(slot, instead);
     if (owner === this.#options.node()) {
       // It may have been given up meanwhile.
-      if (!this.#options.inUse(slot)) this.release(slot, false);
+      this.settle(slot);
       return;
     }
     if (!this.#slots.delete(slot)) return;

@@ -5,48 +5,31 @@
  * @module
  */
 
-import { closeReason, SERVICE_RESTART } from "../../protocol/close_code.ts";
 import type { Cancel } from "../../runtime.ts";
 import type { Broker } from "../brokers/broker.ts";
 import type { Member, PairRegistry, Registry } from "../pair_registry.ts";
-import { sendAway } from "../retry_delay.ts";
-import { Claims } from "./claims.ts";
-import { Entrant, Neighbour } from "./entrant.ts";
 import type {
   LinkLoss,
   ServerObserver,
   SharingStats,
 } from "../server_event.ts";
+import { Claims } from "./claims.ts";
+import { Entrant } from "./entrant.ts";
+import { AGAIN_MS, Entrants, GRACE_MS } from "./entrants.ts";
 import type { Forwarded } from "./link.ts";
 import { Membership } from "./membership.ts";
 import {
-  type Acquaintance,
   type Introduction,
   type Item,
-  itemText,
   type Message,
-  MESSAGE_1,
   NOTE,
   type Note,
-  PACKET,
   readNote,
-  SIGNAL,
 } from "./message.ts";
 import type { Names } from "./names.ts";
 import { RemoteNode } from "./remote_node.ts";
-import { RemoteMember, RemotePeer } from "./remote_peer.ts";
+import { RemoteMember } from "./remote_peer.ts";
 
-/**
- * Whoever has lost an owner asks again within so many milliseconds, not all at
- * once.
- */
-const AGAIN_MS = 200;
-/**
- * How long one that is dead may take to be born again and keep its slots, and
- * how long one that is born again leaves to others that come with what they
- * owned, in milliseconds.
- */
-const GRACE_MS = 1000;
 /** For how long a node may be silent before it is asked about. */
 const SUSPECT_MS = 1500;
 /**
@@ -90,10 +73,7 @@ export class SharedRegistry implements Registry {
   readonly #options: SharedRegistryOptions;
   readonly #membership: Membership;
   readonly #claims: Claims;
-  readonly #entrants = new Map<Member, Entrant>();
-  readonly #byNumber = new Map<number, Entrant>();
-  /** Those that cannot ask for a place yet. */
-  readonly #held = new Set<Entrant>();
+  readonly #entrants: Entrants;
   readonly #remotes = new Map<string, RemoteNode>();
   /** Since when nodes are known to be dead. */
   readonly #dead = new Map<string, number>();
@@ -101,8 +81,6 @@ export class SharedRegistry implements Registry {
   readonly #calls = new Map<number, (was: boolean | undefined) => void>();
   /** Counts attempts to join, streams, calls, and what members are told. */
   #count = 0;
-  /** Whether new codes are asked about. */
-  #open = false;
   #lives = 0;
   #nodes = 1;
   /** Since when it is cut off. */
@@ -141,6 +119,15 @@ export class SharedRegistry implements Registry {
       now,
       after,
     });
+    this.#entrants = new Entrants({
+      ...options,
+      claims: this.#claims,
+      local: this.local,
+      node: () => this.#membership.node,
+      remote: (node) => this.#remote(node),
+      deadAt: (node) => this.#dead.get(node),
+      nextNumber: () => this.#next(),
+    });
   }
 
   /**
@@ -159,7 +146,7 @@ export class SharedRegistry implements Registry {
 
   /** How many peers it keeps in mind, of this node and of others. */
   get size(): number {
-    return this.#byNumber.size + this.stats.remotePeers;
+    return this.#entrants.size + this.stats.remotePeers;
   }
 
   /** What it shares with other nodes. */
@@ -202,28 +189,19 @@ export class SharedRegistry implements Registry {
   }
 
   join(member: Member): void {
-    const entrant = new Entrant(
-      member,
-      this.#options.names,
-      (entrant) => this.#forget(entrant),
-    );
-    this.#entrants.set(member, entrant);
-    this.#enter(entrant);
+    this.#entrants.join(member);
   }
 
   leave(member: Member, forGood: boolean): void {
-    const entrant = this.#entrants.get(member);
-    if (!entrant) return;
-    this.#entrants.delete(member);
-    this.#leave(entrant, forGood);
+    this.#entrants.leave(member, forGood);
   }
 
   letIn(member: Member): void {
-    this.#say(member, "letIn");
+    this.#entrants.say(member, "letIn");
   }
 
   leaveSoon(member: Member): void {
-    this.#say(member, "leaveSoon");
+    this.#entrants.say(member, "leaveSoon");
   }
 
   /**
@@ -243,7 +221,7 @@ export class SharedRegistry implements Registry {
         if (owner !== undefined && !this.#isGone(owner)) {
           const was = await this.#endAt(owner, slot);
           if (was !== undefined) return was;
-        } else if (this.#open) {
+        } else if (this.#entrants.open) {
           // Before, whoever has it may still be about to claim it again.
           return false;
         }
@@ -277,162 +255,13 @@ export class SharedRegistry implements Registry {
     await this.#membership.close();
   }
 
-  // Peers that are connected here.
-
-  /** Has a peer ask for its place. */
-  #enter(entrant: Entrant): void {
-    this.#renumber(entrant);
-    entrant.turn = 0;
-    if (this.#claims.has(entrant.slot)) this.#joinHere(entrant);
-    else if (this.#open) this.#ask(entrant);
-    else this.#held.add(entrant);
-  }
-
-  /** Asks whose its slot is, and there for the place. */
-  async #ask(entrant: Entrant, instead?: string): Promise<void> {
-    const { number, slot } = entrant;
-    let owner: string;
-    const { now, observer } = this.#options;
-    const askedAt = now();
-    try {
-      owner = await this.#claims.claim(slot, instead);
-      observer({ type: "claim", ms: now() - askedAt });
-    } catch {
-      // Where this life has ended it is held already.
-      if (this.#byNumber.get(number) === entrant) {
-        this.#again(entrant, GRACE_MS);
-      }
-      return;
-    }
-    if (this.#byNumber.get(number) !== entrant) {
-      this.#settle(slot);
-      return;
-    }
-    if (owner === this.#membership.node) {
-      this.#joinHere(entrant);
-      return;
-    }
-    if (entrant.isDrawn) {
-      // Between the question whether it is free, and this.
-      entrant.outrun();
-      return;
-    }
-    const deadAt = this.#dead.get(owner);
-    if (deadAt === undefined) {
-      this.#joinAt(entrant, this.#remote(owner));
-      return;
-    }
-    // It may be born again, and have it made its own.
-    const waitMs = deadAt + GRACE_MS - this.#options.now();
-    if (waitMs <= 0 && instead !== owner) this.#ask(entrant, owner);
-    else {
-      this.#options.after(Math.max(0, waitMs), () => {
-        if (this.#byNumber.get(number) === entrant) this.#ask(entrant, owner);
-      });
-    }
-  }
-
-  #joinHere(entrant: Entrant): void {
-    entrant.owner = "here";
-    this.local.join(entrant);
-    this.#settle(entrant.slot);
-    if (entrant.leaving) this.#leave(entrant, true);
-  }
-
-  /** Gives a slot up again that nobody has come into. */
-  #settle(slot: string): void {
-    if (!this.local.has(slot)) this.#claims.release(slot, false);
-  }
-
-  #joinAt(entrant: Entrant, owner: RemoteNode): void {
-    entrant.owner = owner;
-    owner.entrants.add(entrant);
-    const { number: member, slot, version, hello } = entrant;
-    const { code: _, ...request } = entrant.request;
-    const aloneMs = this.#options.now() - entrant.askedAt;
-    owner.tell({
-      type: "join",
-      member,
-      slot,
-      request,
-      version,
-      hello,
-      aloneMs,
-    });
-    if (entrant.leaving) this.#leave(entrant, true);
-  }
-
-  #leave(entrant: Entrant, forGood: boolean): void {
-    const { owner, number: member } = entrant;
-    const known = owner !== null || isAwaited(entrant);
-    if (owner !== "here" && forGood && known) {
-      // Its partner is not to wait for one that will not come: it stays until
-      // an owner knows.
-      entrant.leaving = true;
-      owner?.tell({ type: "leave", member, forGood });
-      return;
-    }
-    this.#forget(entrant);
-    if (owner === "here") this.local.leave(entrant, forGood);
-    else owner?.tell({ type: "leave", member, forGood });
-  }
-
-  /** Has a peer ask again, which has no owner any more. */
-  #again(entrant: Entrant, delayMs = this.#options.random() * AGAIN_MS): void {
-    const { partner, member, version } = entrant;
-    if (partner !== null && version === 1) {
-      // Nobody could say that the place is his, or what was lost. Its owner may
-      // be none of those that were lost.
-      this.#leave(entrant, false);
-      member.dismiss(SERVICE_RESTART, "the server of its partner was lost");
-      return;
-    }
-    this.#forget(entrant);
-    // A place that it took and left at once would be told to whoever is there.
-    if (entrant.leaving && !isAwaited(entrant)) return;
-    if (!entrant.leaving) this.#entrants.set(member, entrant);
-    const number = this.#renumber(entrant);
-    entrant.askedAt = this.#options.now();
-    if (partner !== null) entrant.lost();
-    this.#options.after(delayMs, () => {
-      if (this.#byNumber.get(number) === entrant) this.#enter(entrant);
-    });
-  }
-
-  /** Whatever was meant for its last attempt to join does not reach it. */
-  #renumber(entrant: Entrant): number {
-    this.#byNumber.delete(entrant.number);
-    entrant.number = this.#next();
-    this.#byNumber.set(entrant.number, entrant);
-    return entrant.number;
-  }
-
-  /** Nothing that is said to it concerns it any more. */
-  #forget(entrant: Entrant): void {
-    const { member, number, owner, partner } = entrant;
-    if (this.#entrants.get(member) === entrant) this.#entrants.delete(member);
-    this.#byNumber.delete(number);
-    this.#held.delete(entrant);
-    if (owner instanceof RemoteNode) owner.entrants.delete(entrant);
-    if (partner instanceof RemotePeer) partner.remote.entrants.delete(entrant);
-    entrant.owner = entrant.partner = null;
-  }
-
-  #say(member: Member, type: "letIn" | "leaveSoon"): void {
-    const entrant = this.#entrants.get(member);
-    if (!entrant) return;
-    const { owner, number } = entrant;
-    if (owner === "here") this.local[type](entrant);
-    else owner?.tell({ type, member: number });
-  }
-
   // This node.
 
   #born(): void {
     this.#away();
     this.#downAt = null;
     this.#options.observer({ type: "broker", up: true });
-    if (this.#lives++ === 0) this.#release();
+    if (this.#lives++ === 0) this.#entrants.release();
     else this.#reclaim(this.#options.now() + GRACE_MS);
   }
 
@@ -446,59 +275,34 @@ export class SharedRegistry implements Registry {
       });
     try {
       await this.#claims.reclaim();
-      later(releaseAt - now(), () => this.#release());
+      later(releaseAt - now(), () => this.#entrants.release());
     } catch {
       later(GRACE_MS, () => this.#reclaim(releaseAt));
     }
   }
 
-  /** Has those ask for a place who could not. */
-  #release(): void {
-    this.#open = true;
-    for (const entrant of [...this.#held]) {
-      this.#held.delete(entrant);
-      this.#enter(entrant);
-    }
-  }
-
   #died(node: string, { message }: Error): void {
     this.#claims.died(node);
-    this.#open = false;
     const { now, after } = this.#options;
     this.#downAt = now();
     this.#tellDown(message);
     const remotes = [...this.#remotes.values()];
     this.#remotes.clear();
     for (const remote of remotes) this.#lost(remote, "reborn");
-    for (const entrant of [...this.#byNumber.values()]) {
-      // A claim that is under way answers nobody any more.
-      if (entrant.owner !== null) continue;
-      this.#renumber(entrant);
-      this.#held.add(entrant);
-    }
+    this.#entrants.hold();
     for (const ended of this.#calls.values()) ended(undefined);
     this.#calls.clear();
     this.#away();
-    this.#away = after(AWAY_MS, () => this.#sendAway());
+    this.#away = after(AWAY_MS, () => this.#entrants.sendAway());
   }
 
   #tellDown(reason: string): void {
     this.#options.observer({ type: "broker", up: false, reason });
   }
 
-  /** Peers that need other nodes may find one that reaches them. */
-  #sendAway(): void {
-    const away: Member[] = [];
-    for (const entrant of this.#held) {
-      if (entrant.leaving) this.#forget(entrant);
-      else if (entrant.placed) away.push(entrant.member);
-    }
-    sendAway(away, "the server is cut off", this.#options.random);
-  }
-
   #moved(slot: string): void {
     for (const member of this.local.evict(slot)) {
-      if (member instanceof Entrant) this.#again(member);
+      if (member instanceof Entrant) this.#entrants.again(member);
       else {
         const { remote, number } = member as RemoteMember;
         remote.members.delete(number);
@@ -580,7 +384,7 @@ export class SharedRegistry implements Registry {
     remote.entrants.clear();
     remote.members.clear();
     for (const member of members) this.local.leave(member, false);
-    for (const entrant of entrants) this.#again(entrant);
+    for (const entrant of entrants) this.#entrants.again(entrant);
   }
 
   #receive({ head, items }: Message): void {
@@ -590,16 +394,12 @@ export class SharedRegistry implements Registry {
   }
 
   #take(remote: RemoteNode, item: Item): void {
-    if (item.kind === NOTE) {
-      const note = readNote(item);
-      if (note) this.#heed(remote, note);
+    if (item.kind !== NOTE) {
+      this.#entrants.take(remote, item);
       return;
     }
-    const to = this.#byNumber.get(item.to);
-    if (!to || !isPartner(to, remote, item.from)) return;
-    if (item.kind === PACKET) to.member.packet(item.bytes);
-    else if (item.kind === SIGNAL) to.member.signal(itemText(item));
-    else if (item.kind === MESSAGE_1) to.member.packet(itemText(item));
+    const note = readNote(item);
+    if (note) this.#heed(remote, note);
   }
 
   #heed(remote: RemoteNode, note: Note): void {
@@ -621,7 +421,7 @@ export class SharedRegistry implements Registry {
         break;
       }
       case "found":
-        this.#introduce(note);
+        this.#entrants.introduce(note);
         if (note.pass) this.#pass(note.pass);
         break;
       case "end":
@@ -639,54 +439,11 @@ export class SharedRegistry implements Registry {
       case "bye":
         this.#bury(remote.node, "bye");
         break;
-      case "refuse": {
-        const { member, from, reason, code, text } = note;
-        const entrant = this.#byNumber.get(member);
-        if (entrant && isPartner(entrant, remote, from)) {
-          entrant.member.refuse(reason, code, text);
-        }
+      case "refuse":
+        this.#entrants.refuse(remote, note);
         break;
-      }
       default:
-        this.#tellEntrant(remote, note);
-    }
-  }
-
-  /** What only the owner of a peer's slot says. */
-  #tellEntrant(
-    remote: RemoteNode,
-    note: Note & {
-      readonly type:
-        | "left"
-        | "astray"
-        | "waiting"
-        | "lost"
-        | "knocked"
-        | "dismiss";
-    },
-  ): void {
-    const entrant = this.#byNumber.get(note.member);
-    if (!entrant || entrant.owner !== remote) return;
-    switch (note.type) {
-      case "left":
-        this.#forget(entrant);
-        break;
-      case "astray":
-        this.#again(entrant);
-        break;
-      case "waiting":
-      case "lost":
-        if (note.turn <= entrant.turn) break;
-        entrant.turn = note.turn;
-        this.#part(entrant);
-        entrant[note.type]();
-        break;
-      case "knocked":
-        entrant.knocked();
-        break;
-      case "dismiss":
-        entrant.dismiss(note.code, closeReason(note.reason));
-        break;
+        this.#entrants.heed(remote, note);
     }
   }
 
@@ -705,46 +462,13 @@ export class SharedRegistry implements Registry {
     }, () => this.#next());
     remote.members.set(number, member);
     this.local.join(member);
-    this.#settle(slot);
-  }
-
-  /** Tells a peer of this node who its partner is. */
-  #introduce({ member, turn, initiator, partner }: Introduction): void {
-    const entrant = this.#byNumber.get(member);
-    if (!entrant || turn <= entrant.turn) return;
-    entrant.turn = turn;
-    this.#part(entrant);
-    if (partner.node === this.#membership.node) {
-      this.#introduceNeighbour(entrant, partner, initiator);
-      return;
-    }
-    const remote = this.#remote(partner.node);
-    remote.entrants.add(entrant);
-    entrant.found(new RemotePeer(remote, partner, entrant.number), initiator);
-  }
-
-  #introduceNeighbour(
-    entrant: Entrant,
-    { member }: Acquaintance,
-    initiator: boolean,
-  ): void {
-    const other = this.#byNumber.get(member);
-    // Where it is gone its owner says so in a moment.
-    if (other) entrant.found(new Neighbour(entrant, other), initiator);
+    this.#claims.settle(slot);
   }
 
   #pass(introduction: Introduction & { readonly node: string }): void {
     const { node, ...rest } = introduction;
-    if (node === this.#membership.node) this.#introduce(rest);
+    if (node === this.#membership.node) this.#entrants.introduce(rest);
     else this.#remote(node).tell({ type: "found", ...rest });
-  }
-
-  /** A peer has no partner any more, or another. */
-  #part(entrant: Entrant): void {
-    const { partner, owner } = entrant;
-    if (partner instanceof RemotePeer && partner.remote !== owner) {
-      partner.remote.entrants.delete(entrant);
-    }
   }
 
   /** Has the owner of a slot end the conversation; undefined if it is not. */
@@ -776,18 +500,4 @@ export class SharedRegistry implements Registry {
     }
     return node;
   }
-}
-
-/** Whether somebody may wait for this one and no other. */
-function isAwaited({ request }: Entrant): boolean {
-  return request.partner !== undefined;
-}
-
-function isPartner(
-  { partner }: Entrant,
-  remote: RemoteNode,
-  number: number,
-): boolean {
-  return partner instanceof RemotePeer && partner.remote === remote &&
-    partner.number === number;
 }
