@@ -66,6 +66,14 @@ export interface SharedRegistryOptions {
   counted(nodes: number): void;
 }
 
+/** Waits for the end of a conversation at another node. */
+interface Call {
+  /** Whether there was one, as soon as somebody has said so. */
+  was: boolean | undefined;
+  /** Something was heard of it. */
+  wake(): void;
+}
+
 /** The registry of a node, as a part of that of all nodes. */
 export class SharedRegistry implements Registry {
   /** Who has a place that this node owns. */
@@ -78,7 +86,7 @@ export class SharedRegistry implements Registry {
   /** Since when nodes are known to be dead. */
   readonly #dead = new Map<string, number>();
   /** Who waits for the end of a conversation at another node. */
-  readonly #calls = new Map<number, (was: boolean | undefined) => void>();
+  readonly #calls = new Map<number, Call>();
   /** Counts attempts to join, streams, calls, and what members are told. */
   #count = 0;
   #lives = 0;
@@ -211,7 +219,17 @@ export class SharedRegistry implements Registry {
    * @throws {Error} If nobody answers in time.
    */
   async end(code: string): Promise<boolean> {
-    const slot = this.#options.names.slot(code);
+    const number = this.#next();
+    const call: Call = { was: undefined, wake() {} };
+    this.#calls.set(number, call);
+    try {
+      return await this.#end(this.#options.names.slot(code), number, call);
+    } finally {
+      this.#calls.delete(number);
+    }
+  }
+
+  async #end(slot: string, number: number, call: Call): Promise<boolean> {
     const { now } = this.#options;
     const since = now();
     while (now() - since < END_MS) {
@@ -219,8 +237,7 @@ export class SharedRegistry implements Registry {
       try {
         const owner = await this.#membership.ask((broker) => broker.find(slot));
         if (owner !== undefined && !this.#isGone(owner)) {
-          const was = await this.#endAt(owner, slot);
-          if (was !== undefined) return was;
+          await this.#endAt(owner, slot, number, call);
         } else if (this.#entrants.open) {
           // Before, whoever has it may still be about to claim it again.
           return false;
@@ -228,7 +245,8 @@ export class SharedRegistry implements Registry {
       } catch {
         // The engine may be back in time.
       }
-      await new Promise<void>((go) => this.#options.after(AGAIN_MS, go));
+      if (call.was === undefined) await this.#wake(call, AGAIN_MS);
+      if (call.was !== undefined) return call.was;
     }
     throw new Error(
       "Cannot end the conversation: the node that has it did not answer " +
@@ -290,8 +308,7 @@ export class SharedRegistry implements Registry {
     this.#remotes.clear();
     for (const remote of remotes) this.#lost(remote, "reborn");
     this.#entrants.hold();
-    for (const ended of this.#calls.values()) ended(undefined);
-    this.#calls.clear();
+    for (const { wake } of this.#calls.values()) wake();
     this.#away();
     this.#away = after(AWAY_MS, () => this.#entrants.sendAway());
   }
@@ -433,9 +450,14 @@ export class SharedRegistry implements Registry {
             : undefined,
         });
         break;
-      case "ended":
-        this.#calls.get(note.call)?.(note.was);
+      case "ended": {
+        const call = this.#calls.get(note.call);
+        if (!call) break;
+        // The first counts: what it has ended a second one does not find.
+        call.was ??= note.was;
+        call.wake();
         break;
+      }
       case "bye":
         this.#bury(remote.node, "bye");
         break;
@@ -471,18 +493,26 @@ export class SharedRegistry implements Registry {
     else this.#remote(node).tell({ type: "found", ...rest });
   }
 
-  /** Has the owner of a slot end the conversation; undefined if it is not. */
-  #endAt(node: string, slot: string): Promise<boolean | undefined> {
-    const call = this.#next();
+  /** Has the owner of a slot end the conversation, if it is that. */
+  #endAt(
+    node: string,
+    slot: string,
+    number: number,
+    call: Call,
+  ): Promise<void> {
+    const answered = this.#wake(call, GRACE_MS);
+    this.#remote(node).tell({ type: "end", call: number, slot });
+    return answered;
+  }
+
+  /** Resolves when something is heard of a call, or so much later. */
+  #wake(call: Call, withinMs: number): Promise<void> {
     return new Promise((resolve) => {
-      const ended = (was: boolean | undefined) => {
-        this.#calls.delete(call);
+      const cancel = this.#options.after(withinMs, resolve);
+      call.wake = () => {
         cancel();
-        resolve(was);
+        resolve();
       };
-      const cancel = this.#options.after(GRACE_MS, () => ended(undefined));
-      this.#calls.set(call, ended);
-      this.#remote(node).tell({ type: "end", call, slot });
     });
   }
 

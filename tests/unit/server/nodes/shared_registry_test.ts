@@ -500,6 +500,24 @@ Deno.test("SharedRegistry ends a conversation from any node", async () => {
   await assertNothingLeft(cluster);
 });
 
+// An answer that took more than a second was dropped, and the owner asked again,
+// which by then had nothing left to end.
+Deno.test("SharedRegistry.end() says that there was a conversation where the owner is slow to answer", async () => {
+  const cluster = await setUp();
+  const { nodes, pass, clock } = cluster;
+  const { a, b } = await pairUp(cluster, 0, 0);
+  const { broker } = nodes[0];
+  const send = broker.send.bind(broker);
+  // Longer than an answer is waited for.
+  broker.send = (...message) => clock.after(1100, () => send(...message));
+  const was = nodes[1].registry.end("code");
+  await pass(5000);
+  assertEquals(await was, true);
+  assertEquals([a.told(), b.told()], [["dismissed 4008"], ["dismissed 4008"]]);
+  broker.send = send;
+  await assertNothingLeft(cluster);
+});
+
 // It took an engine that knew nothing for one that knew of nobody, while two
 // went on talking at the node that was about to claim their code again.
 Deno.test("SharedRegistry.end() finds a conversation whose node has not told an empty engine of it yet", async () => {
