@@ -29,20 +29,26 @@ interface ServedFile {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Files that the command serves beside the peers, by path. */
-const FILES: Readonly<Record<string, ServedFile>> = {
-  "/": { file: "../demo/index.html", type: "text/html" },
-  "/demo.css": { file: "../demo/demo.css", type: "text/css" },
-  "/demo.js": { file: "../demo/demo.js", type: "text/javascript" },
-  "/socketpeer.min.js": {
-    file: "../../socketpeer.min.js",
+/** One of the two clients for a `<script>` tag. */
+function bundle(name: string): ServedFile {
+  return {
+    file: `../../${name}`,
     type: "text/javascript",
     // Pages of any origin may load it, also those that isolate themselves.
     headers: {
       "access-control-allow-origin": "*",
       "cross-origin-resource-policy": "cross-origin",
     },
-  },
+  };
+}
+
+/** Files that the command serves beside the peers, by path. */
+const FILES: Readonly<Record<string, ServedFile>> = {
+  "/": { file: "../demo/index.html", type: "text/html" },
+  "/demo.css": { file: "../demo/demo.css", type: "text/css" },
+  "/demo.js": { file: "../demo/demo.js", type: "text/javascript" },
+  "/socketpeer.min.js": bundle("socketpeer.min.js"),
+  "/socketpeer.private.min.js": bundle("socketpeer.private.min.js"),
 };
 
 async function serveFile(

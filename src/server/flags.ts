@@ -415,8 +415,8 @@ ${settings.join("\n")}
 A flag counts more than its variable. A variable that holds several values
 has spaces or commas between them.
 
-It serves the demo page at / and the library at /socketpeer.min.js, and stops
-on SIGINT and SIGTERM.`;
+It serves the demo page at /, and the library at /socketpeer.min.js and, with
+privacy, at /socketpeer.private.min.js. It stops on SIGINT and SIGTERM.`;
 }
 
 /** Text in lines of at most 76 characters, six of them spaces. */

@@ -46,7 +46,7 @@ function peersUrl(address: URL): string {
   return new URL("/socketpeer/", address).href;
 }
 
-Deno.test("server.ts prints its address and serves the demo page and the library", async () => {
+Deno.test("server.ts prints its address and serves the demo page and the libraries", async () => {
   await using command = new ServerProcess(["--port", "0"]);
   const address = await command.address();
   assert(Number(address.port) > 0);
@@ -58,6 +58,7 @@ Deno.test("server.ts prints its address and serves the demo page and the library
     "/demo.css": [/^text\/css\b/, /\{/],
     "/demo.js": [/^text\/javascript\b/, /SocketPeer/],
     "/socketpeer.min.js": [/^text\/javascript\b/, /SocketPeer/],
+    "/socketpeer.private.min.js": [/^text\/javascript\b/, /completeCode/],
   };
   for (const [path, [type, content]] of Object.entries(files)) {
     const response = await fetch(new URL(path, address));
