@@ -3,25 +3,45 @@
  * of the library; the rest shows what happens meanwhile.
  */
 
+import { completeField } from "./complete_field.js";
+import { qrCode } from "./qr.js";
+
 const EVENTS =
-  ("connect connect_error connect_timeout data drain reconnect reconnect_error " +
-    "reconnect_timeout upgrade_attempt upgrade upgrade_error downgrade close " +
-    "busy error statechange").split(" ");
+  ("code connect connect_error connect_timeout data drain reconnect " +
+    "reconnect_error reconnect_timeout upgrade_attempt upgrade upgrade_error " +
+    "downgrade close busy error statechange").split(" ");
 
+/** Where the person here is, and the peer: what to say of it. */
 const STATES = {
-  idle: "Not connected.",
-  connecting: "Reaching the server …",
-  waiting: "Ready. Waiting for the other peer to open the link …",
-  connected: "Connected to the other peer.",
-  reconnecting: "Not connected. Trying again …",
-  closed: "Closed. Connect begins again, with the same code.",
+  /** Has a code to give away. */
+  invite: {
+    idle: "Not connected. Trying again …",
+    connecting: "Reaching the server …",
+    waiting: "Ready. Waiting for the other to enter your code …",
+    reconnecting: "Not connected. Trying again …",
+  },
+  /** Has entered the other's. */
+  join: {
+    connecting: "Reaching the server …",
+    waiting: "Nobody else is here with this code. Waiting … If it has been " +
+      "used before, ask for a new one.",
+    reconnecting: "Not connected. Trying again …",
+  },
+  /** A conversation has begun, and has not ended. */
+  talk: {
+    connected: "Connected to the other peer, in private.",
+    waiting: "The other peer is out of reach. Waiting for it to come back …",
+    reconnecting: "The connection broke. Trying to get it back …",
+    closed: "Closing, when all that you sent has arrived …",
+  },
+  /** The code is good for no more. */
+  over: { closed: "The conversation is over." },
+  /** There is no cryptography here. */
+  broken: {},
 };
 
-/** The same, where a conversation has begun and is to go on. */
-const INTERRUPTED = {
-  waiting: "The other peer is out of reach. Waiting for it to come back …",
-  reconnecting: "The connection broke. Trying to get it back …",
-};
+/** What is said where the state does not matter. */
+const STOPPED = "Not connected.";
 
 const PATHS = {
   none: "",
@@ -39,71 +59,124 @@ const REASONS = {
   error: "The other peer broke the protocol.",
 };
 
-/** What an error means to the person here, by its stable `code`. */
+/**
+ * What an error means to the person here, and what to do next, by its stable
+ * `code`.
+ */
 const HINTS = {
-  BUSY:
-    "Two others hold this code. Take a new one, or wait: it is tried again.",
+  BUSY: "Two others talk by this code. If you are none of them, in another " +
+    "tab, agree on a new code.",
+  CODE_USED: "This code is used up. Take a new one, and say it to the other.",
+  CRYPTO_MISSING:
+    "This browser is too old to be private. Update it: it takes " +
+    "Chrome 133, Firefox 130 or Safari 17.",
+  INSECURE_CONTEXT: "This page can not be private, as it did not come by " +
+    "https. Open it by an address with https: or, on the machine that serves " +
+    "it, with localhost.",
+  NOT_PRIVATE: "The other side does not talk in private, or the server hides " +
+    "that it does. Nothing was sent. Make sure that the other uses this page.",
   PAIR_CODE_REFUSED: "The server does not take this code. Take a new one.",
-  PEER_CLOSED: "Not sent, as you are not connected. Press Connect first.",
+  PEER_CLOSED: "Not sent, as the conversation is closed. Take a new code.",
+  QUEUE_FULL: "Not sent, as too much waits for the other. Try again later.",
   SOCKET: "The server is out of reach. This page tries again by itself.",
+  TAMPERED: "Somebody on the way, such as the server, has changed what the " +
+    "other sent. It was not taken, and another connection is tried. If this " +
+    "comes again, do not use this server.",
   UPGRADE: "No direct path yet: messages go through the server.",
+  WRONG_SECRET: "Somebody came with other words: a slip, or a guess. Your " +
+    "code is good for three such attempts in all: have the other enter it " +
+    "again, or take a new one.",
 };
+
+/** The same, for who has entered a code. */
+const JOINING_HINTS = {
+  WRONG_SECRET: "These are not the words of the other side. Ask for the code " +
+    "again and enter it below, or take a new one. If both of you have the " +
+    "same, somebody may be guessing.",
+  PAIR_CODE_REFUSED: "The server does not take this code. Enter another one.",
+};
+
+/** Errors that a better connection does not make undone. */
+const SERIOUS = ["CODE_USED", "NOT_PRIVATE", "TAMPERED", "WRONG_SECRET"];
+/** Errors after which another code may help. */
+const OF_THE_CODE = [...SERIOUS, "BUSY", "PAIR_CODE_REFUSED"];
 
 const $ = (id) => document.getElementById(id);
 
 let peer;
+let step = "invite";
 let state = "idle";
-/** Whether a conversation has begun that has not ended. */
-let begun = false;
+/** The code of the error that is shown. */
+let shown;
 /** Labels of own messages that the other peer may not have yet. */
 let sent = [];
 /** The same, of a conversation that is closed and not over yet. */
 let leaving = [];
 
-/** Makes the peer for a pair code, or for a random one where that is empty. */
-function start(code) {
-  // Two peers of one page under one code would pair with each other.
-  peer?.destroy();
-  peer = undefined;
-  try {
-    // The server is beside the page, wherever that is. The peer connects by
-    // itself when this function is done.
-    const url = new URL(document.body.dataset.server, location.href).href;
-    peer = new SocketPeer({ pairCode: code || undefined, url });
-  } catch (error) {
-    state = "idle";
-    write("code", "");
-    write("link", "");
-    problem(error);
-    show();
-    return;
+/**
+ * Makes the peer: for the other's code, or for one of its own.
+ *
+ * @throws {TypeError} If that is no spoken code; all stays as it was.
+ */
+function start(pairCode) {
+  // The server is beside the page, wherever that is.
+  const url = new URL(document.body.dataset.server, location.href).href;
+  const next = new SocketPeer({ pairCode, url, autoconnect: false });
+  if (pairCode && next.pairCode === peer?.pairCode && step === "invite") {
+    throw new TypeError(
+      "This is your own code: let the other enter it. If they gave you one, " +
+        "enter that",
+    );
   }
+  stop();
+  peer = next;
+  step = pairCode ? "join" : "invite";
+  problem(null);
+  write("joined", pairCode ? peer.pairCode : "");
+  invite("");
 
+  peer.on("code", invite);
   peer.on("connect", () => {
-    begun = true;
+    step = "talk";
+    problem(null);
     say("note", "The other peer is here.");
     label(sent, "");
+    write("verification", peer.verification.replaceAll("-", " "));
   });
   peer.on("data", (message) => say("other", inWords(message)));
   peer.on("reconnect", () => label(sent, ""));
-  peer.on("upgrade", () => problem(null));
+  peer.on("upgrade", () => shown === "UPGRADE" && problem(null));
   peer.on("close", ({ reason, unacknowledged }) => {
-    if (begun) say("note", REASONS[reason]);
+    const begun = step === "talk";
+    if (begun) {
+      step = "over";
+      say("note", REASONS[reason]);
+    }
     label(leaving, "");
     label(
       leaving.slice(leaving.length - unacknowledged),
       begun ? "may not have arrived" : "not delivered",
     );
-    begun = false;
   });
   peer.on("error", (error) => {
     // That nobody has come yet is no problem: the peer goes on waiting.
     const alone = ["CONNECT_TIMEOUT", "PEER_TIMEOUT"].includes(error.code);
     if (!alone || state === "connecting") problem(error);
+    const { code } = error;
+    if (code === "CRYPTO_MISSING") step = "broken";
+    else if (code === "CODE_USED" || code === "PAIR_CODE_REFUSED") {
+      step = "over";
+    } else if (code === "WRONG_SECRET" || code === "NOT_PRIVATE") {
+      if (step === "join") step = "over";
+      // It is tried again by itself, unless the code is used up. To try it at
+      // once tells which.
+      else setTimeout(() => peer === next && next.connect());
+    }
   });
   peer.on("statechange", (to) => {
     state = to;
-    if (to === "waiting" || to === "connected") problem(null);
+    const well = to === "waiting" || to === "connected";
+    if (well && !SERIOUS.includes(shown)) problem(null);
     if (to === "closed") [leaving, sent] = [sent, []];
   });
   for (const name of EVENTS) {
@@ -112,17 +185,14 @@ function start(code) {
       show();
     });
   }
-
-  // Behind the #, which a browser does not send when it asks for the page.
-  history.replaceState(null, "", "#" + encodeURIComponent(peer.pairCode));
-  write("code", peer.pairCode);
-  write("link", $("link").href = location.href);
+  peer.connect();
+  show();
 }
 
 $("form").onsubmit = (event) => {
   event.preventDefault();
   const text = $("text").value;
-  if (!text || !peer) return;
+  if (!text) return;
   // All that was sent before has arrived.
   if (peer.bufferedAmount === 0) sent = [];
   try {
@@ -141,62 +211,169 @@ $("form").onsubmit = (event) => {
   $("text").focus();
 };
 
+/** Has nothing more come of a peer: two of one page could meet each other. */
+function stop() {
+  // What is said of it from now on belongs to none that is shown.
+  peer?.removeAllListeners();
+  peer?.destroy();
+  for (const status of [...leaving, ...sent]) {
+    if (status.textContent) status.textContent = "not delivered";
+  }
+  peer = undefined;
+  state = "idle";
+  leaving = [];
+  sent = [];
+}
+
+/** Takes a code of its own. */
+function renew() {
+  try {
+    start();
+  } catch (error) {
+    broken(error);
+  }
+}
+
+/** Joins by the other's code, or says below the field what is wrong with it. */
+function join(code) {
+  try {
+    start(code);
+  } catch (error) {
+    if (error.code) {
+      broken(error);
+      return true;
+    }
+    $("other-code").value = code;
+    $("other-code").ariaInvalid = "true";
+    write("join-error", `${error.message}.`);
+    return false;
+  }
+  $("other-code").value = "";
+  return true;
+}
+
+/** There can be no peer. */
+function broken(error) {
+  stop();
+  step = "broken";
+  problem(error);
+  show();
+}
+
+$("join").onsubmit = (event) => {
+  event.preventDefault();
+  if (join($("other-code").value)) $("status-title").focus();
+  else $("other-code").focus();
+};
+
+$("other-code").oninput = () => {
+  $("other-code").ariaInvalid = "false";
+  write("join-error", "");
+};
+
 $("close").onclick = () => {
-  peer?.close();
-  $("connect").focus();
+  peer.close();
+  $("status-title").focus();
 };
 
 $("connect").onclick = () => {
-  peer?.connect();
-  $("close").focus();
+  peer.connect();
+  $("status-title").focus();
 };
 
-$("new").onclick = () => start("");
+for (const button of document.querySelectorAll(".new")) {
+  button.onclick = () => {
+    renew();
+    $("invite-title").focus();
+  };
+}
 
-$("copy").onclick = async () => {
-  try {
-    // Browsers have no clipboard for pages that came over plain http.
-    await navigator.clipboard.writeText($("link").href);
-    write("copy", "Copied");
-  } catch {
-    getSelection().selectAllChildren($("link"));
-    write("copy", "Selected");
-  }
-  setTimeout(() => write("copy", "Copy link"), 3000);
-};
+/** Has a button copy the text of an element. */
+function copies(button, source) {
+  const { textContent } = $(button);
+  $(button).onclick = async () => {
+    try {
+      // Not every browser lets every page.
+      await navigator.clipboard.writeText($(source).textContent);
+      write(button, "Copied");
+    } catch {
+      getSelection().selectAllChildren($(source));
+      write(button, "Selected");
+    }
+    setTimeout(() => write(button, textContent), 3000);
+  };
+}
+copies("copy-code", "code");
+copies("copy-link", "link");
 
-addEventListener("hashchange", () => {
-  const code = codeInAddress();
-  if (code !== peer?.pairCode) start(code);
-});
+/** Shows a code to give away, and the link that carries it. */
+function invite(code) {
+  write("code", code || "…");
+  $("copy-code").disabled = !code;
+  $("link-parts").hidden = !code;
+  if (!code) return;
+  const link = new URL(location.href);
+  // Behind the #, which a browser does not send when it asks for the page.
+  link.hash = code;
+  write("link", $("link").href = link.href);
+  const rows = qrCode(link.href);
+  // SVG has no property for it.
+  $("qr").toggleAttribute("hidden", !rows);
+  if (!rows) return;
+  const size = rows.length + 8;
+  $("qr").setAttribute("viewBox", `-4 -4 ${size} ${size}`);
+  const dots = rows.flatMap((row, y) =>
+    row.map((dark, x) => dark ? `M${x} ${y}h1v1h-1z` : "")
+  );
+  $("qr").firstElementChild.setAttribute("d", dots.join(""));
+}
 
-function codeInAddress() {
+/** Joins by the code in the address, if one is there. */
+function joinByAddress() {
   const code = location.hash.slice(1);
+  if (!code) return false;
+  // It is good for once: neither a reload nor the history is to use it again.
+  history.replaceState(null, "", location.pathname + location.search);
   try {
-    return decodeURIComponent(code);
+    return join(decodeURIComponent(code));
   } catch {
-    return code;
+    return join(code);
   }
 }
 
 /** Shows where the peer stands now. */
 function show() {
   const path = peer?.path ?? "none";
-  const stopped = state === "idle" || state === "closed";
-  Object.assign(document.body.dataset, { state, path });
-  write("state", begun && INTERRUPTED[state] || STATES[state]);
+  Object.assign(document.body.dataset, { step, state, path });
+  write("state", STATES[step][state] ?? STOPPED);
   write("path", path);
   write("path-words", PATHS[path]);
-  $("hint").hidden = stopped || state === "connected";
-  $("close").hidden = stopped;
-  $("connect").hidden = !stopped && state !== "reconnecting";
+  $("lock").hidden = step !== "talk";
+  $("close").hidden = step !== "talk" || state === "closed";
+  $("connect").hidden = state !== "reconnecting";
+  const atFault = step !== "talk" && OF_THE_CODE.includes(shown);
+  $("problem-new").hidden = !atFault;
+  // Where something went wrong, the button stands there.
+  $("again").hidden = atFault || step !== "join" && step !== "over";
+  const stopped = step === "over" || step === "broken";
+  $("text").disabled = $("send").disabled = stopped || state === "closed";
+  $("hint").hidden = state === "connected" || step === "broken";
+  write(
+    "hint",
+    stopped
+      ? "A code is good for one conversation: for another, take a new one, " +
+        "or enter one."
+      : "The other peer is not here. What you send now waits for it.",
+  );
 }
 
 /** Shows what went wrong, or with null that all is well again. */
 function problem(error) {
+  shown = error?.code;
+  const hints = step === "join" ? { ...HINTS, ...JOINING_HINTS } : HINTS;
   $("problem").hidden = !error;
-  write("problem-hint", HINTS[error?.code] ?? "");
-  write("problem-error", error?.message ?? "");
+  // What the library says is for programmers; the events have it too.
+  write("problem-text", hints[shown] ?? (error ? `${error.message}.` : ""));
 }
 
 /** Adds a line to the chat. */
@@ -231,6 +408,8 @@ function log(name, [first, second]) {
   if (name === "error") detail += `: ${first.message}`;
   if (name === "data") detail = inWords(first).slice(0, 80);
   if (name === "statechange") detail = `${second} → ${first}`;
+  // A log gets copied to others.
+  if (name === "code") detail = "";
   const time = make("time", new Date().toTimeString().slice(0, 8));
   append("events", make("p", time, " ", make("b", name), " ", detail));
 }
@@ -247,8 +426,8 @@ function write(id, text) {
   if ($(id).textContent !== text) $(id).textContent = text;
 }
 
-if (/^(localhost|127\..*|\[::1\])$/.test(location.hostname)) {
-  $("local").hidden = false;
-  write("network", location.origin.replace(location.hostname, "192.168.1.20"));
-}
-start(codeInAddress());
+completeField($("other-code"), $("words"), SocketPeer.completeCode);
+write("host", location.host);
+$("local").hidden = !/^(localhost|127\..*|\[::1\])$/.test(location.hostname);
+addEventListener("hashchange", joinByAddress);
+if (!joinByAddress()) renew();

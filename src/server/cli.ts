@@ -44,9 +44,17 @@ function bundle(name: string): ServedFile {
 
 /** Files that the command serves beside the peers, by path. */
 const FILES: Readonly<Record<string, ServedFile>> = {
-  "/": { file: "../demo/index.html", type: "text/html" },
+  "/": {
+    file: "../demo/index.html",
+    type: "text/html",
+  },
   "/demo.css": { file: "../demo/demo.css", type: "text/css" },
   "/demo.js": { file: "../demo/demo.js", type: "text/javascript" },
+  "/complete_field.js": {
+    file: "../demo/complete_field.js",
+    type: "text/javascript",
+  },
+  "/qr.js": { file: "../demo/qr.js", type: "text/javascript" },
   "/socketpeer.min.js": bundle("socketpeer.min.js"),
   "/socketpeer.private.min.js": bundle("socketpeer.private.min.js"),
 };

@@ -2,6 +2,8 @@
 
 import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import type { Page } from "puppeteer";
+import decodeQR from "qr/decode.js";
+import { SocketPeer } from "../../client.ts";
 import {
   browserPair,
   exceptFailedSockets,
@@ -19,17 +21,42 @@ async function untilSeen(
   selector: string,
   words: string,
 ): Promise<void> {
-  const seen = (selector: string, words: string) => {
-    const element = document.querySelector<HTMLElement>(selector)!;
-    return element.checkVisibility() &&
-      element.innerText.toLowerCase().includes(words);
-  };
-  const options = { timeout: LIMIT_MS };
-  await page.waitForFunction(seen, options, selector, words)
-    .catch(async (cause) => {
-      const shown = await page.evaluate(() => document.body.innerText);
-      throw new Error(`No "${words}" in ${selector}:\n${shown}`, { cause });
-    });
+  // In the page, but not by waitForFunction(): that evaluates a text, which
+  // the page's policy forbids.
+  const found = await page.evaluate(
+    async (selector, words, limitMs) => {
+      const element = document.querySelector<HTMLElement>(selector)!;
+      for (const end = performance.now() + limitMs; performance.now() < end;) {
+        const seen = element.checkVisibility() &&
+          element.innerText.toLowerCase().includes(words);
+        if (seen) return true;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      return false;
+    },
+    selector,
+    words,
+    LIMIT_MS,
+  );
+  if (found) return;
+  const shown = await page.evaluate(() => document.body.innerText);
+  throw new Error(`No "${words}" in ${selector}:\n${shown}`);
+}
+
+async function textOf(page: Page, selector: string): Promise<string> {
+  return await page.$eval(selector, (element) => element.textContent) ?? "";
+}
+
+/** Waits for the code that a page gives away. */
+async function codeOf(page: Page): Promise<string> {
+  await untilSeen(page, "#code", "-");
+  return await textOf(page, "#code");
+}
+
+/** A code of the same number with another last word. */
+function withOtherWords(code: string): string {
+  const other = code.endsWith("zebra") ? "acorn" : "zebra";
+  return code.replace(/\w+$/, other);
 }
 
 async function say(page: Page, text: string): Promise<void> {
@@ -37,31 +64,57 @@ async function say(page: Page, text: string): Promise<void> {
   await page.keyboard.press("Enter");
 }
 
-Deno.test("The demo page lets two people chat, first through the server and then without it", async () => {
-  await using command = await startCommand();
-  await using pair = await browserPair(command.url, "about:blank");
-  const [a, b] = pair.pages;
+async function enter(page: Page, code: string): Promise<void> {
+  await page.type("#other-code", code);
+  await page.keyboard.press("Enter");
+}
 
-  // One person passes the link on; what they write meanwhile waits.
-  const link = await a.$eval("#link", (element) => element.textContent);
-  const code = await a.$eval("#code", (element) => element.textContent);
-  assertNotEquals(code, "");
-  assertMatch(link, new RegExp(`^${command.url}.*${code}$`));
+Deno.test("The demo page lets two people who say a code meet in private, and then without the server", async () => {
+  await using command = await startCommand();
+  await using pair = await browserPair(command.url);
+  const [a, b] = pair.pages;
+  await untilSeen(a, "#state", "waiting");
+  await untilSeen(a, "header", new URL(command.url).host);
+  const code = await codeOf(a);
+  assertMatch(code, /^\d+(-[a-z]+){3}$/);
+  // What is written meanwhile waits.
   await say(a, "is anybody there?");
-  await b.goto(link);
+
+  const [number, ...words] = code.split("-");
+  await b.type("#other-code", `${number} `);
+  for (const word of words) {
+    await b.keyboard.type(word.slice(0, 3).toUpperCase());
+    await untilSeen(b, "#words [role=option]", word);
+    await b.keyboard.press("ArrowDown");
+    await b.keyboard.press("Enter");
+  }
+  assertEquals(
+    await b.$eval("#other-code", (e) => "value" in e && e.value),
+    code,
+  );
+  await b.keyboard.press("Enter");
   await untilSeen(b, "#messages", "is anybody there?");
   await say(b, "here i am");
   await untilSeen(a, "#messages", "here i am");
 
   for (const page of pair.pages) {
+    await untilSeen(page, "#lock", "same three words");
     await untilSeen(page, "#path", "direct");
     await untilSeen(page, "#events", "upgrade");
+    // A log may get into other hands.
+    assertEquals((await textOf(page, "#events")).includes(code), false);
   }
+  const compared = await textOf(a, "#verification");
+  assertMatch(compared, /^[a-z]+ [a-z]+ [a-z]+$/);
+  assertEquals(await textOf(b, "#verification"), compared);
+  assertNotEquals(compared, words.join(" "));
   await say(a, "<b>still there?</b>");
   await untilSeen(b, "#messages", "<b>still there?</b>");
 
-  const third = await pair.open(link);
-  await untilSeen(third, "#problem", "two other");
+  const third = await pair.open(command.url);
+  await enter(third, code);
+  await untilSeen(third, "#problem", "two others");
+  await untilSeen(third, "#problem button", "new code");
   await untilSeen(third, "#events", "busy");
   await third.close();
   assertEquals(pair.errors, []);
@@ -79,20 +132,212 @@ Deno.test("The demo page lets two people chat, first through the server and then
   assertEquals(exceptFailedSockets(pair.errors), []);
 });
 
-Deno.test("The demo page ends a conversation and begins the next one by its buttons", async () => {
+Deno.test("The demo page joins by a link or its QR code, once", async () => {
   await using command = await startCommand();
   await using pair = await browserPair(command.url, "about:blank");
   const [a, b] = pair.pages;
-  await b.goto(await a.$eval("#link", (element) => element.textContent));
+  const code = await codeOf(a);
+  const link = await textOf(a, "#link");
+  assertEquals(link, `${command.url}#${code}`);
+  await a.emulateMediaFeatures([
+    { name: "prefers-color-scheme", value: "dark" },
+  ]);
+  assertEquals(await scan(a, "#qr"), link);
+
+  await b.goto(link);
+  for (const page of pair.pages) await untilSeen(page, "#path", "direct");
+  assertEquals(b.url(), command.url);
+  await b.reload();
+  await untilSeen(a, "#state", "over");
+  assertNotEquals(await codeOf(b), code);
+  // To open another in the same tab is to join by that.
+  await a.click("#again");
+  const next = await codeOf(a);
+  await b.goto(
+    `${command.url}#${encodeURIComponent(next.replaceAll("-", " "))}`,
+  );
+  await untilSeen(b, "#path", "direct");
+  assertEquals(b.url(), command.url);
+  assertEquals(pair.errors, []);
+});
+
+Deno.test("The demo page says to both that the words are wrong, and what to do", async () => {
+  await using command = await startCommand();
+  await using pair = await browserPair(command.url);
+  const [a, b] = pair.pages;
+  const code = await codeOf(a);
+  await enter(b, withOtherWords(code));
+  await untilSeen(b, "#problem", "ask for the code again");
+  await untilSeen(b, "#problem button", "new code");
+  await untilSeen(a, "#problem", "three such attempts");
+  await untilSeen(a, "#problem button", "new code");
+  await untilSeen(a, "#state", "waiting");
+  await enter(b, code);
+  for (const page of pair.pages) await untilSeen(page, "#lock", "same three");
+  await untilSeen(a, "#path", "direct");
+  assertEquals(await a.$("#problem:not([hidden])"), null);
+  await b.click("#close");
+
+  // One attempt too many.
+  await untilSeen(a, "#again", "new code");
+  await a.click("#again");
+  const guessed = await codeOf(a);
+  for (let attempt = 1; attempt <= 3; attempt++) {
+    await untilSeen(a, "#state", "waiting");
+    await enter(b, withOtherWords(guessed));
+    await untilSeen(b, "#problem", "ask for the code again");
+  }
+  await untilSeen(a, "#problem", "used up");
+  assertEquals(await a.$eval("#code", (e) => e.checkVisibility()), false);
+  await a.click("#problem button");
+  assertNotEquals(await codeOf(a), guessed);
+  assertEquals(pair.errors, []);
+});
+
+Deno.test("The demo page says that the other side is not private", async () => {
+  await using command = await startCommand();
+  await using pair = await browserPair(command.url, "about:blank");
+  const [a] = pair.pages;
+  const [pairCode] = (await codeOf(a)).split("-");
+  const plain = new SocketPeer({ pairCode, url: command.url });
+  await untilSeen(a, "#problem", "does not talk in private");
+  plain.destroy();
+});
+
+Deno.test("The demo page says that a message was changed on its way, and gets the right one", async () => {
+  await using command = await startCommand();
+  await using pair = await browserPair(command.url, "about:blank");
+  const [a, b] = pair.pages;
+  await b.evaluateOnNewDocument(() => {
+    // Only what the server relays can be changed at the socket.
+    Object.assign(globalThis, { RTCPeerConnection: undefined });
+    const { prototype } = WebSocket;
+    const { set } = Object.getOwnPropertyDescriptor(prototype, "onmessage")!;
+    let changed = false;
+    Object.defineProperty(prototype, "onmessage", {
+      set(listener: (event: MessageEvent) => void) {
+        set!.call(this, (event: MessageEvent) => {
+          if (event.data instanceof ArrayBuffer && !changed) {
+            changed = true;
+            new Uint8Array(event.data)[0] ^= 1;
+          }
+          listener(event);
+        });
+      },
+    });
+  });
+  await b.goto(`${command.url}#${await codeOf(a)}`);
+  await untilSeen(b, "#lock", "same three");
+  await say(a, "the right one");
+  await untilSeen(b, "#problem", "has changed what the other sent");
+  await untilSeen(b, "#messages", "the right one");
+  await untilSeen(b, "#path", "relay");
+  await untilSeen(b, "#problem", "has changed what the other sent");
+  assertEquals(pair.errors, []);
+});
+
+Deno.test("The demo page says what is wrong with a code before it sends anything", async () => {
+  await using command = await startCommand();
+  await using pair = await browserPair(command.url);
+  const [a, b] = pair.pages;
+  await untilSeen(a, "#state", "waiting");
+  const code = await codeOf(a);
+  const events = await textOf(a, "#events");
+  const clear = () => a.click("#other-code", { count: 3 });
+  const faults = {
+    "otter-lunar-basin": "begin with its number",
+    "7-otter-lunar": "add 1",
+    "7-otter-lunar-foo": "not in the list",
+    [code]: "your own code",
+  };
+  for (const [text, words] of Object.entries(faults)) {
+    await clear();
+    await enter(a, text);
+    await untilSeen(a, "#join-error", words);
+  }
+  await a.keyboard.press("Backspace");
+  assertEquals(await textOf(a, "#join-error"), "");
+  assertEquals(await textOf(a, "#events"), events);
+
+  // A link may be cut short, too.
+  await b.goto(`${command.url}#7-otter`);
+  await untilSeen(b, "#join-error", "add 2");
+  await codeOf(b);
+  await b.click("#other-code", { count: 3 });
+  await enter(b, code);
+  for (const page of pair.pages) await untilSeen(page, "#path", "direct");
+  assertEquals(pair.errors, []);
+});
+
+Deno.test("The demo page ends a conversation and begins the next one with a new code", async () => {
+  await using command = await startCommand();
+  await using pair = await browserPair(command.url);
+  const [a, b] = pair.pages;
+  const code = await codeOf(a);
+  await enter(b, code);
   for (const page of pair.pages) await untilSeen(page, "#path", "direct");
 
   await a.click("#close");
   await untilSeen(b, "#messages", "left");
-  await untilSeen(a, "#path", "none");
-  await a.click("#connect");
+  for (const page of pair.pages) {
+    await untilSeen(page, "#state", "over");
+    await untilSeen(page, "#path", "none");
+    await untilSeen(page, "#hint", "one conversation");
+  }
+  await a.click("#again");
+  const next = await codeOf(a);
+  assertNotEquals(next, code);
+  await enter(b, next);
   for (const page of pair.pages) await untilSeen(page, "#path", "direct");
   await a.type("#text", "back again");
   await a.click("#send");
   await untilSeen(b, "#messages", "back again");
   assertEquals(pair.errors, []);
 });
+
+Deno.test("The demo page says that the server is out of reach, and goes on when it is back", async () => {
+  await using command = await startCommand();
+  await using pair = await browserPair(command.url);
+  const [a, b] = pair.pages;
+  const code = await codeOf(a);
+  await command.kill();
+  await untilSeen(a, "#problem", "out of reach");
+  await command.start();
+  await a.click("#connect");
+  await untilSeen(a, "#state", "waiting");
+  assertEquals(await a.$("#problem:not([hidden])"), null);
+  await enter(b, code);
+  for (const page of pair.pages) await untilSeen(page, "#path", "direct");
+  assertEquals(exceptFailedSockets(pair.errors), []);
+});
+
+Deno.test("The demo page says what it takes where browsers give no cryptography", async () => {
+  await using command = await startCommand();
+  await using pair = await browserPair("about:blank");
+  for (const [i, page] of pair.pages.entries()) {
+    await page.evaluateOnNewDocument((secure: boolean) => {
+      Object.defineProperty(globalThis, "isSecureContext", { value: secure });
+      Object.defineProperty(Crypto.prototype, "subtle", { value: undefined });
+    }, i === 1);
+    await page.goto(`${command.url}#7-otter-lunar-basin`);
+    await untilSeen(page, "#problem", i === 1 ? "too old" : "https");
+    assertEquals(await page.$eval("main", (e) => e.checkVisibility()), false);
+  }
+  assertEquals(pair.errors, []);
+});
+
+/** Reads a QR code as a camera would: from what is seen of it. */
+async function scan(page: Page, selector: string): Promise<string> {
+  const picture = await page.$(selector)
+    .then((element) => element!.screenshot({ encoding: "base64" }));
+  const { width, height, data } = await page.evaluate(async (picture) => {
+    const bytes = Uint8Array.from(atob(picture), (char) => char.charCodeAt(0));
+    const image = await createImageBitmap(new Blob([bytes]));
+    const { width, height } = image;
+    const context = new OffscreenCanvas(width, height).getContext("2d")!;
+    context.drawImage(image, 0, 0);
+    const { data } = context.getImageData(0, 0, width, height);
+    return { width, height, data: [...data] };
+  }, picture);
+  return decodeQR({ width, height, data: new Uint8Array(data) });
+}

@@ -57,6 +57,8 @@ Deno.test("server.ts prints its address and serves the demo page and the librari
     "/?code=blue-sky": [/^text\/html\b/, /<!doctype html>/i],
     "/demo.css": [/^text\/css\b/, /\{/],
     "/demo.js": [/^text\/javascript\b/, /SocketPeer/],
+    "/complete_field.js": [/^text\/javascript\b/, /completeField/],
+    "/qr.js": [/^text\/javascript\b/, /qrCode/],
     "/socketpeer.min.js": [/^text\/javascript\b/, /SocketPeer/],
     "/socketpeer.private.min.js": [/^text\/javascript\b/, /completeCode/],
   };
