@@ -21,6 +21,14 @@ import { resolveServerOptions } from "./options.ts";
 import type { ServerEvent } from "./server_event.ts";
 import { SocketPeerServer } from "./socket_peer_server.ts";
 
+/**
+ * What the page may load: what came with it. Nothing that gets into it could
+ * send what is said in it elsewhere.
+ */
+const PAGE_POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self'; " +
+  "img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'";
+
 /** A file that the command serves. */
 interface ServedFile {
   /** Where it lies, beside this module. */
@@ -47,6 +55,7 @@ const FILES: Readonly<Record<string, ServedFile>> = {
   "/": {
     file: "../demo/index.html",
     type: "text/html",
+    headers: { "content-security-policy": PAGE_POLICY },
   },
   "/demo.css": { file: "../demo/demo.css", type: "text/css" },
   "/demo.js": { file: "../demo/demo.js", type: "text/javascript" },

@@ -104,6 +104,10 @@ Deno.test("server.ts serves the library to pages of any origin, compressed, and 
   const page = await answerTo("/", `If-None-Match: ${tags[0]}`);
   assertEquals(page.status, 200);
   assertEquals(page.headers.get("access-control-allow-origin"), null);
+  assertMatch(
+    page.headers.get("content-security-policy")!,
+    /^default-src 'none'; script-src 'self'; /,
+  );
 });
 
 Deno.test("server.ts serves nothing else", async () => {
