@@ -144,20 +144,9 @@ for (const browser of browsers) {
         await using pair = await browserPair("/", "/", [browser, browser]);
         const [answerer, offerer] = pair.pages
           .map((page) => new PagePeer(page, FAILURE_MS));
-        await (swapped === "offer" ? offerer : answerer).run(() => {
-          const { send } = WebSocket.prototype;
-          WebSocket.prototype.send = function (data) {
-            return send.call(
-              this,
-              typeof data === "string" && data.includes('"rtc.signal"')
-                ? data.replace(
-                  /(a=fingerprint:sha-256 )(..)/g,
-                  (_, name, byte) => name + (byte === "00" ? "01" : "00"),
-                )
-                : data,
-            );
-          };
-        });
+        await (swapped === "offer" ? offerer : answerer).run(() =>
+          recorder.swapFingerprints()
+        );
         const options = { pairCode: "pair", url: server.url };
         await answerer.start(options);
         await answerer.untilControl("peer.waiting");

@@ -11,7 +11,7 @@ import {
 import { findFirefox } from "../support/find_browser.ts";
 import { startServer } from "../support/start_server.ts";
 
-const PATIENCE_MS = 45_000;
+const PATIENCE_MS = 90_000;
 
 // Not imported from tests/support/web_rtc.ts, which would load them here.
 const NAMES = ["@roamhq/wrtc", "node-datachannel", "werift"];
@@ -67,4 +67,21 @@ for (const browser of browsers) {
       });
     }
   }
+}
+
+// A private peer's signaling is sealed, and its data channel rests on that: the
+// package must not talk to whoever has another certificate than it was told.
+for (const name of NAMES) {
+  Deno.test(`${name} opens no data channel to a page whose fingerprint was swapped`, async () => {
+    await using server = startServer();
+    await using pair = await browserPair();
+    const [page] = pair.peers;
+    await page.run(() => recorder.swapFingerprints());
+    await page.start({ pairCode: "code", url: server.url });
+    await page.untilControl("peer.waiting");
+    await using peer = await AnsweringProcess
+      .start("web_rtc_peer.ts", name, server.url);
+    assertEquals(await deadline(peer.answer(), PATIENCE_MS), "refused");
+    assertEquals((await page.events()).includes("upgrade"), false);
+  });
 }

@@ -43,6 +43,7 @@ export interface Recorder {
   direct: number;
   relayedBytes: number;
   directBytes: number;
+  swapFingerprints(): void;
   start(options: SocketPeerOptions): void;
   when(test: () => boolean): Promise<void>;
   until(name: string, count?: number): Promise<unknown[]>;
