@@ -128,6 +128,8 @@ export class SealedSocket implements WebSocketLike {
   }
 
   close(code?: number): void {
+    // The client lets go of what has just been closed with a word.
+    if (this.#over) return;
     this.#end();
     if (this.#leaving) return;
     const { hiding } = this.#custodian;
