@@ -214,7 +214,7 @@ export class SealedSocket implements WebSocketLike {
     const message = parse(text);
     switch (message?.type) {
       case "peer.found":
-        await this.#meet(text, message.data);
+        await this.#meet(message.data);
         return;
       case "private.start":
         await this.#prove(message.data as unknown as PrivateStart);
@@ -237,18 +237,13 @@ export class SealedSocket implements WebSocketLike {
   }
 
   /** The server says that the other peer is here, and who it is. */
-  async #meet(text: string, data: Record<string, unknown>): Promise<void> {
+  async #meet(data: Record<string, unknown>): Promise<void> {
     const agreement = this.#agreement;
     if (!agreement) return;
     this.#forget();
-    const { direct, code } = this.#custodian;
+    const { code } = this.#custodian;
     const refusal = await agreement.meet(code, data.id, data.hello);
     if (this.#over) return;
-    if (refusal === "REPLACED") {
-      if (direct) this.#refuse("TAMPERED");
-      else this.#handOn(text);
-      return;
-    }
     if (refusal) {
       this.#refuse(refusal);
       return;
@@ -304,16 +299,22 @@ export class SealedSocket implements WebSocketLike {
     tell?.(event as never);
   }
 
-  #refuse(why: Exclude<Refusal, "REPLACED"> | Error): void {
-    const tell = this.onclose;
-    const dialsAgain = why === "TAMPERED";
+  #refuse(why: Refusal | Error): void {
+    const { onclose } = this;
+    const tell = (code: number) => onclose?.({ code, reason: "" } as never);
+    if (why === "REPLACED") {
+      if (!this.#custodian.direct) {
+        this.close(LEAVE);
+        // Its name is all that is believed of the new one.
+        tell(REPLACED);
+        return;
+      }
+      why = "TAMPERED";
+    }
+    const code = why === "TAMPERED" ? 0 : POLICY;
     // Without a word the conversation goes on, on another socket.
-    this.close(dialsAgain ? undefined : LEAVE);
-    this.#custodian.refuse(
-      why,
-      this.#agreement,
-      () => tell?.({ code: dialsAgain ? 0 : POLICY, reason: "" } as never),
-    );
+    this.close(code ? LEAVE : undefined);
+    this.#custodian.refuse(why, this.#agreement, () => tell(code));
   }
 
   /** Nothing of before belongs to the peer that is found next. */
