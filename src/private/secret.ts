@@ -69,9 +69,11 @@ export function readSecret(
     const { number, secret: words } = readSpokenCode(pairCode);
     return spoken(number, words, 1);
   }
-  const isKey = typeof secret !== "string";
-  const bytes = concat(isKey ? secret : secret.normalize());
-  if (isKey ? !(bytes.length >= KEY_BYTES) : bytes.length === 0) {
+  const isKey = secret instanceof Uint8Array;
+  const bytes = concat(isKey ? secret : `${secret}`.normalize());
+  if (
+    isKey ? bytes.length < KEY_BYTES : !secret || typeof secret !== "string"
+  ) {
     throw new TypeError(
       `Cannot use this "secret": it must be a text of one character or more, ` +
         `or a Uint8Array of ${KEY_BYTES} bytes or more`,
