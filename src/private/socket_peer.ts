@@ -153,8 +153,11 @@ export class SocketPeer<Sent = Sendable, Received = Message>
         "Cannot connect as the code was good for one conversation, or for so " +
           "many failures: make a new peer, with a new code",
       );
-      this.#tell("connect_error", error);
-      this.#tell("error", error);
+      // A listener that connects again is no loop without end.
+      this.#retry = this.#runtime.after(1, () => {
+        this.#tell("connect_error", error);
+        this.#tell("error", error);
+      });
       return;
     }
     this.#keeper.prepare();
