@@ -59,6 +59,10 @@ export class MaliciousRelay {
   readonly sockets: Intercepted[] = [];
   /** The codes with which the peer has closed its sockets. */
   readonly closes: (number | undefined)[] = [];
+  /** What a partner seals who knows the secret, and does what it likes. */
+  seals: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer> = (
+    bytes,
+  ) => bytes;
   /** For each time that something was sealed: with what key, and which nonce. */
   readonly nonces: string[] = [];
 
@@ -104,7 +108,8 @@ export class MaliciousRelay {
         const { bytes: of } = key as unknown as { bytes: Uint8Array };
         const { iv } = algorithm as AesGcmParams & { iv: Uint8Array };
         this.nonces.push(`${of.toHex()} ${iv.toHex()}`);
-        return subtle.encrypt(algorithm, key, bytes);
+        const sealed = this.seals(bytes as Uint8Array<ArrayBuffer>);
+        return subtle.encrypt(algorithm, key, sealed);
       },
     };
   }
