@@ -6,6 +6,7 @@
  *     deno task chaos --seeds 200000        so many
  *     deno task chaos --seed 7              drawn from this seed
  *     deno task chaos --only steady --seed 7 --path 12:3   what has failed
+ *     deno task chaos --private             of private peers
  *     deno task chaos --breakage            in Chromium, over real sockets: the
  *                                           long form of what tests do, and how
  *                                           long each breakage holds up messages
@@ -40,6 +41,7 @@ function readFlags() {
         seed: { type: "string" },
         path: { type: "string" },
         only: { type: "string" },
+        private: { type: "boolean", default: false },
         breakage: { type: "boolean", default: false },
       },
     }).values;
@@ -80,7 +82,12 @@ let seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
 for (let left = schedules; left > 0; left -= BATCH, seed++) {
   const runs = path === undefined ? Math.min(left, BATCH) : 1;
   for (const name of names.filter((name) => !only || name === only)) {
-    const failure = await findFailure(name, { seed, runs, path });
+    const failure = await findFailure(name, {
+      seed,
+      runs,
+      path,
+      isPrivate: values.private,
+    });
     if (failure !== undefined) {
       console.error(failure);
       Deno.exit(1);

@@ -41,6 +41,8 @@ export interface ChaosOptions {
   readonly runs: number;
   /** One of them, or one of its shrinkings, as a failure named it. */
   readonly path?: string;
+  /** Whether the peers are private. */
+  readonly isPrivate?: boolean;
 }
 
 /**
@@ -50,13 +52,14 @@ export interface ChaosOptions {
  */
 export async function findFailure(
   name: PropertyName,
-  { seed, runs, path }: ChaosOptions,
+  { seed, runs, path, isPrivate = false }: ChaosOptions,
 ): Promise<string | undefined> {
   const { run, schedules } = PROPERTIES[name];
   const details = await fc.check(
     fc.asyncProperty(
       schedules,
-      (schedule: Schedule) => withUncaught(() => run(schedule)),
+      (schedule: Schedule) =>
+        withUncaught(() => run({ ...schedule, isPrivate })),
     ),
     { seed, numRuns: runs, ...path === undefined ? {} : { path } },
   );
@@ -69,7 +72,8 @@ export async function findFailure(
     schedule ? inWords(schedule) : "(no schedule)",
     "",
     `Shrunk ${numShrinks} times. To repeat it:`,
-    `  deno task chaos --only ${name} --seed ${seed} --path ${counterexamplePath}`,
+    `  deno task chaos --only ${name} --seed ${seed} --path ${counterexamplePath}` +
+    (isPrivate ? " --private" : ""),
     ...errorInstance instanceof Error ? ["", `${errorInstance.stack}`] : [],
   ].join("\n");
 }

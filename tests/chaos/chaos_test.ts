@@ -5,7 +5,7 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { findFailure } from "./chaos.ts";
+import { findFailure, PROPERTIES, type PropertyName } from "./chaos.ts";
 
 /** The same at every run: what fails here has been broken by a change. */
 const SEED = 1;
@@ -46,3 +46,14 @@ Deno.test("SocketPeerServer pairs peers of version 1 too where the server is sev
   const failure = await findFailure("nodesLegacy", { seed: SEED, runs: 1000 });
   assertEquals(failure, undefined, failure);
 });
+
+for (const name of Object.keys(PROPERTIES) as PropertyName[]) {
+  // There are no private peers of version 1.
+  if (name === "nodesLegacy") continue;
+  Deno.test(`private SocketPeer holds to "${name}" too`, async () => {
+    // As the plain one does most of it, a few will do.
+    const options = { seed: SEED, runs: 30, isPrivate: true };
+    const failure = await findFailure(name, options);
+    assertEquals(failure, undefined, failure);
+  });
+}

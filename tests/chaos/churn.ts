@@ -23,8 +23,10 @@ import {
   type Schedule,
 } from "./schedule.ts";
 import {
+  accuses,
   brief,
   isSample,
+  makePeer,
   makeSample,
   must,
   mustBeEmpty,
@@ -36,6 +38,8 @@ import {
 } from "./world.ts";
 
 const RESUME_TIMEOUT_MS = 20_000;
+/** Not used up by those who break off, as they may have guessed at a text. */
+const KEY = new Uint8Array(16);
 /** How long a server has a newcomer wait for one that is away. */
 const KNOCK_MS = 3000;
 /** How long it may take until two have found each other. */
@@ -199,14 +203,14 @@ class Churn {
   #make(index: number): void {
     const { webrtc, socketFallback } = this.#schedule;
     const name = `${nameOf(index)}${++this.#made}`;
-    const peer = this.#simulation.peer({
+    const peer = makePeer(this.#simulation, this.#schedule, {
       webrtc: !socketFallback || webrtc[index % 2],
       socketFallback,
       reconnectDelay: 200,
       timeout: 5000,
       resumeTimeout: RESUME_TIMEOUT_MS,
       maxBufferedBytes: 4_000_000,
-    });
+    }, KEY);
     const instance: Instance = {
       name,
       peer,
@@ -236,7 +240,7 @@ class Churn {
     peer.on(
       "error",
       check(({ code, message }) => {
-        must(code !== "PROTOCOL", () => `${name}: ${message}`);
+        must(!accuses(code, this.#schedule), () => `${name}: ${message}`);
       }),
     );
   }

@@ -136,6 +136,8 @@ export interface Schedule {
   readonly legacy?: readonly boolean[];
   /** Whether the server ends the conversation that is there in the end. */
   readonly leaves?: boolean;
+  /** Whether the peers are private. */
+  readonly isPrivate?: boolean;
 }
 
 const names = "ABC";

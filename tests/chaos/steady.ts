@@ -14,11 +14,14 @@ import { WINDOW_BYTES } from "../../src/protocol/limits.ts";
 import { Simulation } from "../../testing.ts";
 import { type Action, nameOf, type Schedule } from "./schedule.ts";
 import {
+  accuses,
   brief,
   isSample,
+  makePeer,
   makeSample,
   must,
   mustBeEmpty,
+  mustBeVerified,
   type Sample,
   strike,
   strikeNode,
@@ -71,13 +74,16 @@ export async function runSteady(schedule: Schedule): Promise<void> {
   const simulation = new Simulation({ seed, latency, nodes });
   const { clock } = simulation;
   const watch = new WindowWatch();
-  simulation.ontraffic = (traffic) => watch.see(traffic);
+  // What is sealed can't be read.
+  if (!schedule.isPrivate) {
+    simulation.ontraffic = (traffic) => watch.see(traffic);
+  }
   let closing = false;
   /** What a listener found; what it throws would reach nobody. */
   const found: unknown[] = [];
 
   const sides: Side[] = webrtc.map((has) => {
-    const peer = simulation.peer({
+    const peer = makePeer(simulation, schedule, {
       // Without either nobody could ever connect.
       webrtc: has || !socketFallback,
       socketFallback,
@@ -144,7 +150,14 @@ export async function runSteady(schedule: Schedule): Promise<void> {
     side.peer.on(
       "error",
       ({ code, message }) =>
-        check(() => must(code !== "PROTOCOL", () => message)),
+        check(() =>
+          must(
+            !accuses(code, schedule) &&
+              // Nobody has tried to get in.
+              code !== "WRONG_SECRET" && code !== "CODE_USED",
+            () => message,
+          )
+        ),
     );
   });
 
@@ -223,6 +236,7 @@ export async function runSteady(schedule: Schedule): Promise<void> {
     must(peer.bufferedAmount === 0, () => "something is left in the queue");
     must(peer.connected, () => `${nameOf(index)} is not connected`);
   });
+  mustBeVerified(sides[0].peer, sides[1].peer);
 
   closing = true;
   sides[0].peer.close();

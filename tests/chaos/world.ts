@@ -6,9 +6,24 @@
  */
 
 import type { Message, Sendable, SocketPeer } from "../../client.ts";
+import {
+  type PrivateOptions,
+  SocketPeer as PrivateSocketPeer,
+} from "../../private.ts";
 import { readFrame, readUint48 } from "../../src/protocol/frame.ts";
-import type { Simulation, Traffic } from "../../testing.ts";
-import type { Fault, FaultOfOne, Kind, NodeFault } from "./schedule.ts";
+import type {
+  SimulatedPeerOptions,
+  Simulation,
+  Traffic,
+} from "../../testing.ts";
+import type {
+  Action,
+  Fault,
+  FaultOfOne,
+  Kind,
+  NodeFault,
+  Schedule,
+} from "./schedule.ts";
 
 /** For how long a slot is kept after an end, and a little more, in milliseconds. */
 const FORGET_MS = 170_000;
@@ -21,6 +36,33 @@ export class Broken extends Error {
 /** Says what does not hold. */
 export function must(holds: boolean, what: () => string): asserts holds {
   if (!holds) throw new Broken(what());
+}
+
+/**
+ * Makes a peer of a world.
+ *
+ * @param secret What it knows in a world of private ones. A text is used up by
+ * three failures.
+ */
+export function makePeer(
+  simulation: Simulation,
+  { isPrivate }: Schedule,
+  options: SimulatedPeerOptions = {},
+  secret: PrivateOptions["secret"] = "what only the two know",
+): SocketPeer {
+  if (!isPrivate) return simulation.peer(options);
+  return simulation.peer({ ...options, secret }, PrivateSocketPeer);
+}
+
+/** Whether no honest peer or server can have brought an error about. */
+export function accuses(code: string, { steps }: Schedule): boolean {
+  return code === "PROTOCOL" || code === "NOT_PRIVATE" ||
+    code === "TAMPERED" && !steps.some(({ action }) => forges(action));
+}
+
+/** Whether this is more than a network does: a WebSocket never repeats. */
+export function forges(action: Action): boolean {
+  return action.do === "fault" && action.fault === "replayPackets";
 }
 
 /** Has a fault happen. */
@@ -237,6 +279,17 @@ interface InFlight {
 interface Sent {
   readonly last: number;
   readonly bytes: number;
+}
+
+/** Two that are joined say the same words, and are both private or neither. */
+export function mustBeVerified(one: SocketPeer, other: SocketPeer): void {
+  const [ofOne, ofOther] = [one, other].map((peer) =>
+    peer instanceof PrivateSocketPeer ? peer.verification : undefined
+  );
+  must(
+    ofOne === ofOther && ofOne !== null,
+    () => `the words of the two are ${ofOne} and ${ofOther}`,
+  );
 }
 
 /** After both are closed: nothing is left of them. */
