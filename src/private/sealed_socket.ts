@@ -83,8 +83,8 @@ export class SealedSocket implements WebSocketLike {
   #out: Promise<void> = Promise.resolve();
   /** Bytes that are being sealed. */
   #sealingBytes = 0;
-  /** Whether it closes as soon as all has left. */
-  #leaving = false;
+  /** Whether the client has said that it does not hear the other at all. */
+  #deaf = false;
   /** Whether nobody hears of it any more. */
   #over = false;
 
@@ -102,6 +102,11 @@ export class SealedSocket implements WebSocketLike {
 
   get readyState(): number {
     return this.#socket.readyState;
+  }
+
+  /** Whether the other peer can speak for itself. */
+  get #direct(): boolean {
+    return this.#custodian.direct && !this.#deaf;
   }
 
   get bufferedAmount(): number {
@@ -122,6 +127,7 @@ export class SealedSocket implements WebSocketLike {
       return;
     }
     const message = JSON.parse(data);
+    this.#deaf ||= message.type === "peer.knock";
     if (message.type === "pair") this.#pair(message);
     else if (ofWebRtc(message.type)) this.#seal(new TextEncoder().encode(data));
     else this.#socket.send(data);
@@ -131,14 +137,11 @@ export class SealedSocket implements WebSocketLike {
     // The client lets go of what has just been closed with a word.
     if (this.#over) return;
     this.#end();
-    if (this.#leaving) return;
     const { hiding } = this.#custodian;
-    this.#leaving = code === LEAVE && !hiding;
     // What was sealed last is to leave first: a start record, above all, from
     // which the other sees what is wrong. A page that is left has no time.
-    if (this.#leaving) {
-      this.#out = this.#out.then(() => this.#socket.close(code));
-    } else this.#socket.close(code);
+    if (code !== LEAVE || hiding) this.#socket.close(code);
+    else this.#out = this.#out.then(() => this.#socket.close(code));
   }
 
   async #pair(message: { data: Record<string, unknown> }): Promise<void> {
@@ -284,14 +287,13 @@ export class SealedSocket implements WebSocketLike {
   }
 
   #closed({ code, reason }: { code: number; reason: string }): void {
-    const { direct } = this.#custodian;
     const agreement = this.#agreement;
     if (code === PEER_LEFT && agreement?.met && !agreement.proven) {
       // It is what a peer does that finds that this one does not know it.
       this.#refuse("WRONG_SECRET");
       return;
     }
-    const event = direct && ENDS.includes(code)
+    const event = this.#direct && ENDS.includes(code)
       ? { code: 0, reason: "it says what the other peer does not" }
       : { code, reason };
     const tell = this.onclose;
@@ -303,7 +305,7 @@ export class SealedSocket implements WebSocketLike {
     const { onclose } = this;
     const tell = (code: number) => onclose?.({ code, reason: "" } as never);
     if (why === "REPLACED") {
-      if (!this.#custodian.direct) {
+      if (!this.#direct) {
         this.close(LEAVE);
         // Its name is all that is believed of the new one.
         tell(REPLACED);

@@ -505,17 +505,36 @@ Deno.test("private SocketPeer counts on from a number, however the server writes
 Deno.test("private SocketPeer with a data channel believes no end that only the server speaks of", async () => {
   for (const code of [4007, 4008, 4012]) {
     const scene = await joined({ webrtc: true });
-    const { a, b } = scene;
+    const { world, a, b } = scene;
     assertEquals([a.peer.path, b.peer.path], ["direct", "direct"]);
     await exchange(scene, () => {
-      a.relay.socket.forgeClose(code);
-      b.relay.socket.forgeClose(code);
+      for (const { relay } of [a, b]) {
+        // Each would say if it did not hear the other.
+        relay.socket.give(text("peer.knock"));
+        world.clock.after(200, () => relay.socket.forgeClose(code));
+      }
     });
     assertDelivered(scene);
     assertEquals([a.seen.events, b.seen.events], [[], []]);
     assertEquals([a.peer.path, b.peer.path], ["direct", "direct"]);
     assertEquals(a.relay.sockets.length, 2, "it dials again");
   }
+});
+
+Deno.test("private SocketPeer lets a partner go that crashed, and takes the one who comes for it", async () => {
+  const { world, a, b } = await joined({ webrtc: true });
+  world.crash(b.peer);
+  await world.clock.pass(500);
+  const back = side(world, { webrtc: true });
+  // Its data channel is not known to be dead for half a minute, but it has told
+  // the server that it hears nobody: then the server is believed.
+  await world.clock.pass(5 * SECOND);
+  assertEquals(a.seen.args.close, [[{
+    reason: "replaced",
+    unacknowledged: 0,
+  }]]);
+  assertEquals([a.peer.connected, back.peer.connected], [true, true]);
+  assertEquals(a.seen.codes, []);
 });
 
 Deno.test("private SocketPeer says how many were not delivered where the server ends a relayed conversation", async () => {
