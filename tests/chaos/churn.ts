@@ -278,6 +278,8 @@ class Churn {
     const conversation = instance.lingering ?? this.#currentOf(instance);
     if (pairs && !this.#byId.has(id)) {
       conversation.id = id;
+      // What was found under another name was given up with it.
+      conversation.partner = undefined;
       this.#byId.set(id, conversation);
     } else if (finds) conversation.partner ??= id;
   }
