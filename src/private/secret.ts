@@ -66,20 +66,22 @@ export function readSecret(
       return spoken("", words, ATTEMPTS);
     }
     // The same words can't become right by being tried again.
-    const { number, secret: words } = readSpokenCode(pairCode);
+    const { number, secret: words } = readSpokenCode(`${pairCode}`);
     return spoken(number, words, 1);
   }
   const isKey = secret instanceof Uint8Array;
-  const bytes = concat(isKey ? secret : `${secret}`.normalize());
   if (
-    isKey ? bytes.length < KEY_BYTES : !secret || typeof secret !== "string"
+    isKey ? secret.length < KEY_BYTES : !secret || typeof secret !== "string"
   ) {
     throw new TypeError(
       `Cannot use this "secret": it must be a text of one character or more, ` +
         `or a Uint8Array of ${KEY_BYTES} bytes or more`,
     );
   }
-  const code = canonicalCode(pairCode ?? "");
+  // Of what is no text the client complains.
+  const code = typeof pairCode === "string"
+    ? canonicalCode(pairCode)
+    : pairCode ?? "";
   if (!isKey && !code) {
     throw new TypeError(
       `Cannot use a text as "secret" without a "pairCode", which says who is ` +
@@ -89,7 +91,7 @@ export function readSecret(
   return {
     code,
     words: "",
-    bytes,
+    bytes: concat(isKey ? secret : secret.normalize()),
     isKey,
     attempts: isKey ? Infinity : ATTEMPTS,
   };
