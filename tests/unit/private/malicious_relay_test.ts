@@ -689,6 +689,50 @@ Deno.test("private SocketPeer lets its partner speak for itself alone, and not f
   }
 });
 
+Deno.test("private SocketPeer takes no partner that reveals another thing than it has committed to", async () => {
+  // Who has overheard the code and sits between could try what to reveal until
+  // both sides show the same words. The last byte is of what proves the key.
+  for (const at of [0, 15, 16, 47]) {
+    const { world, a, b } = pair({ reconnect: false });
+    b.relay.seals = (record) => flipped(record as Uint8Array<ArrayBuffer>, at);
+    a.peer.send("secret");
+    await world.clock.pass(SECOND);
+    assertEquals([a.seen.codes, a.peer.verification], [["WRONG_SECRET"], null]);
+    assertEquals(b.seen.messages, []);
+    assertEquals(b.seen.args.close, [[{
+      reason: "remote",
+      unacknowledged: 0,
+    }]]);
+  }
+});
+
+Deno.test("private SocketPeer takes no start record for a packet, and no packet for a start record", async () => {
+  const scene = await joined();
+  const { world, a, b } = scene;
+  await exchange(scene, () => {
+    // What A says to a partner that it finds again is given to B as a packet.
+    const unseal = (text: string) =>
+      Uint8Array.from(
+        atob(JSON.parse(text).data.seal),
+        (char) => char.charCodeAt(0),
+      );
+    b.relay.down = ofType("private.start", (start) => [unseal(start)]);
+    a.relay.socket.give(a.relay.last("peer.found"));
+    world.clock.after(100, () => {
+      // And a packet as a start record.
+      const counter = a.relay.nonces.length;
+      b.relay.down = once((packet) => {
+        const seal = btoa(String.fromCharCode(...packet));
+        return [text("private.start", { counter, seal })];
+      });
+    });
+    world.clock.after(5 * SECOND, () => world.cutSockets());
+  });
+  assertDelivered(scene);
+  assertEquals(new Set(b.seen.codes), new Set(["TAMPERED"]));
+  assertEquals(b.seen.events.includes("close"), false);
+});
+
 Deno.test("private SocketPeer ends a conversation whose partner breaks the protocol", async () => {
   for (const garbage of [[], [1, 2, 3], Array(40).fill(255)]) {
     const { world, a, b } = await joined({ reconnect: false });
