@@ -66,4 +66,5 @@ export {
   SendQueueFullError,
   SocketPeerError,
   type SocketPeerErrorCode,
+  WrongPeerError,
 } from "./src/errors.ts";

@@ -144,6 +144,26 @@ export class ConversationEndedError extends SocketPeerError {
   }
 }
 
+/**
+ * Emitted where the other side of a private pair code does not know the secret,
+ * or is not private.
+ */
+export class WrongPeerError extends SocketPeerError {
+  /** How many more may fail before the secret is used up. */
+  declare readonly attemptsLeft: number;
+
+  /** Creates the error. */
+  constructor(
+    code: "NOT_PRIVATE" | "WRONG_SECRET",
+    message: string,
+    attemptsLeft: number,
+  ) {
+    super(code, message);
+    this.name = "WrongPeerError";
+    this.attemptsLeft = attemptsLeft;
+  }
+}
+
 /** Thrown by the parsers of the protocol for input that does not follow it. */
 export class ProtocolError extends SocketPeerError {
   /** Creates the error. */

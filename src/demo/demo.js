@@ -167,10 +167,8 @@ function start(pairCode) {
     else if (code === "CODE_USED" || code === "PAIR_CODE_REFUSED") {
       step = "over";
     } else if (code === "WRONG_SECRET" || code === "NOT_PRIVATE") {
-      if (step === "join") step = "over";
-      // It is tried again by itself, unless the code is used up. To try it at
-      // once tells which.
-      else setTimeout(() => peer === next && next.connect());
+      // Else it is tried again by itself.
+      if (error.attemptsLeft === 0) step = "over";
     }
   });
   peer.on("statechange", (to) => {
@@ -369,7 +367,8 @@ function show() {
 
 /** Shows what went wrong, or with null that all is well again. */
 function problem(error) {
-  shown = error?.code;
+  const usedUp = error?.attemptsLeft === 0 && step === "invite";
+  shown = usedUp ? "CODE_USED" : error?.code;
   const hints = step === "join" ? { ...HINTS, ...JOINING_HINTS } : HINTS;
   $("problem").hidden = !error;
   // What the library says is for programmers; the events have it too.

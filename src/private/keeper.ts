@@ -5,7 +5,7 @@
  * @module
  */
 
-import { SocketPeerError } from "../errors.ts";
+import { SocketPeerError, WrongPeerError } from "../errors.ts";
 import { randomCode } from "../client/options.ts";
 import type { Hello } from "../protocol/control.ts";
 import type { Cancel, OwnBytes, Runtime, Subtle } from "../runtime.ts";
@@ -191,8 +191,8 @@ export class Keeper implements Custodian {
     return randomCode({ ...this.#runtime, randomBytes: () => bytes });
   }
 
-  #failure(why: "NOT_PRIVATE" | "WRONG_SECRET"): SocketPeerError {
-    const { words, isKey } = this.#secret;
+  #failure(why: "NOT_PRIVATE" | "WRONG_SECRET"): WrongPeerError {
+    const { words, isKey, attempts } = this.#secret;
     const left = this.#attempts;
     const found = why === "NOT_PRIVATE"
       ? "does not use socketpeer/private, or the server hides that it does"
@@ -202,10 +202,13 @@ export class Keeper implements Custodian {
       ? "check that both have the same"
       : left > 0
       ? `it is used up after ${left} more`
+      : attempts === 1
+      ? "check the code, and make a new peer with it"
       : `it is used up: make a new ${words ? "code" : "secret"}`;
-    return new SocketPeerError(
+    return new WrongPeerError(
       why,
       `Cannot pair as the other side ${found}; ${next}`,
+      left,
     );
   }
 }

@@ -4,7 +4,11 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { type PrivateOptions, SocketPeer } from "../../../private.ts";
+import {
+  type PrivateOptions,
+  SocketPeer,
+  WrongPeerError,
+} from "../../../private.ts";
 import { type SimulatedPeerOptions, Simulation } from "../../../testing.ts";
 import { MaliciousRelay, ofType } from "../../support/malicious_relay.ts";
 import { record } from "../../support/recorder.ts";
@@ -74,7 +78,9 @@ Deno.test("private SocketPeer that made a code stops at the third wrong one", as
     await guess(world, otherWords(code));
   }
   assertEquals(seen.codes, Array(3).fill("WRONG_SECRET"));
-  const texts = seen.args.error.map(([error]) => (error as Error).message);
+  const errors = seen.args.error.map(([error]) => error as WrongPeerError);
+  assertEquals(errors.map(({ attemptsLeft }) => attemptsLeft), [2, 1, 0]);
+  const texts = errors.map(({ message }) => message);
   assert(texts[0].includes("after 2 more"), texts[0]);
   assert(texts[1].includes("after 1 more"), texts[1]);
   assert(texts[2].includes("it is used up: make a new code"), texts[2]);
@@ -99,6 +105,9 @@ Deno.test("private SocketPeer that was given a code stops at the first wrong one
   const typist = await guess(world, otherWords(code), 60 * SECOND);
   assertEquals(typist.seen.codes, ["WRONG_SECRET"]);
   assertEquals(typist.seen.events, ["connect_error", "error"]);
+  const [[error]] = typist.seen.args.error;
+  assert(error instanceof WrongPeerError);
+  assert(error.message.endsWith("and make a new peer with it"), error.message);
   assertEquals(typist.relay.sockets.length, 1);
   typist.peer.connect();
   await world.clock.pass(SECOND);
