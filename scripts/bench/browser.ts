@@ -34,6 +34,10 @@ const LIBRARIES = {
     adapter: "socketpeer.js",
     bundle: new URL("../../socketpeer.min.js", import.meta.url),
   },
+  "private": {
+    adapter: "socketpeer.js",
+    bundle: new URL("../../socketpeer.private.min.js", import.meta.url),
+  },
   "bare relay": { adapter: "bare_relay.js" },
   "bare channel": { adapter: "bare_channel.js" },
   "socket.io": {

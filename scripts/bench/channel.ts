@@ -16,6 +16,7 @@ const MiB = 2 ** 20;
 /** Which server a library needs: the bare ones, for signaling too. */
 const SERVERS: Readonly<Record<LibraryName, ServerName>> = {
   socketpeer: OURS,
+  private: OURS,
   "bare relay": "bare Deno",
   "bare channel": "bare Deno",
   "simple-peer": "bare Deno",
@@ -57,18 +58,64 @@ export async function measurePages(plan: Plan): Promise<Work[]> {
       { against: ["bare channel"], ratio: 3 },
       { against: ["PeerJS"], ratio: 3 },
     ]),
-    await bulk(plan, direct, 64 * KiB, bulkTargets),
-    await bulk(plan, direct, MiB, bulkTargets),
+    await bulk(plan, direct, "on the channel", 64 * KiB, bulkTargets),
+    await bulk(plan, direct, "on the channel", MiB, bulkTargets),
     await stream(plan, direct),
     await roundTrip(plan, direct, "on the channel", "bare channel"),
   ];
-  const startWorks = await starts(plan, arena);
+  const startWorks = await starts(plan, arena, [
+    OURS,
+    "bare relay",
+    "bare channel",
+    "socket.io",
+    "simple-peer",
+    "PeerJS",
+  ]);
   const works = [...relayWorks, ...directWorks, ...startWorks];
   works.push(await heap(plan, direct));
+  works.push(...await privateWorks(plan, arena));
   return works.map((work) => ({
     ...work,
     notes: [...arena.notes, ...work.notes ?? []],
   }));
+}
+
+/** What privacy costs: the private client beside the plain one. */
+async function privateWorks(plan: Plan, arena: Arena): Promise<Work[]> {
+  const relay = await arena.open("relay", ["private", OURS]);
+  const direct = await arena.open("direct", ["private", OURS]);
+  // Where two pages, a browser and a server have two processors between them.
+  const saturated = [{ against: [OURS], ratio: 0.87 }];
+  const works = [
+    await messages(plan, relay, "over the relay", [
+      { against: [OURS], ratio: 0.88 },
+    ]),
+    await bulk(plan, relay, "over the relay", 64 * KiB, saturated),
+    await roundTrip(plan, relay, "over the relay", OURS),
+    await bulk(plan, direct, "on the channel", 64 * KiB, [
+      { against: [OURS], ratio: 0.95 },
+    ]),
+  ];
+  const beside = works.map((work) => ({
+    ...work,
+    name: `private: ${work.name}`,
+    samples: {
+      [OURS]: work.samples.private ?? [],
+      plain: work.samples[OURS] ?? [],
+    },
+    targets: work.targets.map(({ ratio }) => ({ against: ["plain"], ratio })),
+  }));
+  const later = (await starts(plan, arena, ["private", OURS])).map((work) => {
+    const { private: own = [], [OURS]: plain = [] } = work.samples;
+    return {
+      ...work,
+      name: `private: what it adds, ${work.name}`,
+      samples: { [OURS]: own.map((ms, round) => ms - plain[round]) },
+      limit: 10,
+      targets: [],
+    };
+  });
+  return [...beside, ...later];
 }
 
 /** A browser, and the servers that its pages use. */
@@ -192,6 +239,7 @@ async function messages(
 async function bulk(
   plan: Plan,
   field: Field,
+  where: string,
   messageBytes: number,
   targets: Target[],
 ): Promise<Work> {
@@ -203,7 +251,7 @@ async function bulk(
       total / 1e6 / await transfer(from, to, total, messageBytes),
   );
   return {
-    name: `bulk on the channel, ${messageBytes / KiB} KiB messages`,
+    name: `bulk ${where}, ${messageBytes / KiB} KiB messages`,
     unit: "MB/s",
     better: "more",
     samples,
@@ -261,15 +309,11 @@ async function roundTrip(
 }
 
 /** How soon a page that starts has its first message, and its channel. */
-async function starts(plan: Plan, arena: Arena): Promise<Work[]> {
-  const libraries = [
-    OURS,
-    "bare relay",
-    "bare channel",
-    "socket.io",
-    "simple-peer",
-    "PeerJS",
-  ] as const;
+async function starts(
+  plan: Plan,
+  arena: Arena,
+  libraries: readonly LibraryName[],
+): Promise<Work[]> {
   const runs = Object.fromEntries(libraries.map((library) => [
     library,
     async () => {

@@ -1,8 +1,13 @@
-/** This project. `path` is the way that the pipe has to be open on. */
+/**
+ * This project, plain or private. `path` is the way that the pipe has to be open
+ * on.
+ */
 globalThis.createPipe = ({ port, code, path }, onmessage) => {
   if (path === "relay") globalThis.RTCPeerConnection = undefined;
   const peer = new SocketPeer({
     pairCode: code,
+    // The private one has it, and needs a secret.
+    secret: SocketPeer.completeCode && "of the two alone",
     url: `http://127.0.0.1:${port}`,
   });
   peer.on("data", onmessage);
