@@ -22,12 +22,6 @@ import { concat, generator } from "./cpace.ts";
 import type { Custodian } from "./sealed_socket.ts";
 import type { Secret } from "./secret.ts";
 
-/**
- * How long one waits for the other peer's proof before it counts as away, in
- * milliseconds: less than a client waits for the server to accept it.
- */
-const PROOF_MS = 1000;
-
 /** What a {@linkcode Keeper} asks of, and reports to, the peer. */
 export interface KeeperHandlers {
   /** Whether messages leave on a data channel. */
@@ -126,8 +120,8 @@ export class Keeper implements Custodian {
     this.#handlers.code(this.pairCode);
   }
 
-  afterProof(callback: () => void): Cancel {
-    return this.#runtime.after(PROOF_MS, callback);
+  after(delayMs: number, callback: () => void): Cancel {
+    return this.#runtime.after(delayMs, callback);
   }
 
   throwSoon(error: unknown): void {

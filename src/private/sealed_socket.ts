@@ -44,12 +44,19 @@ export interface Custodian {
     agreement: Agreement | undefined,
     tell: () => void,
   ): void;
-  /** Calls back when the other peer has had its time to prove itself. */
-  afterProof(callback: () => void): Cancel;
+  /** Calls back once after `delayMs` milliseconds. */
+  after(delayMs: number, callback: () => void): Cancel;
   /** Throws in a turn of its own. */
   throwSoon(error: unknown): void;
 }
 
+/**
+ * How long one waits for the other peer's proof before it counts as away, in
+ * milliseconds: less than a client waits for the server to accept it.
+ */
+const PROOF_MS = 1000;
+/** After so long it counts as one that has broken off. */
+const LAST_PROOF_MS = 30_000;
 /** Ends of a conversation that only the server speaks of. */
 const ENDS = [PEER_LEFT, ENDED_BY_SERVER, REPLACED];
 /** What JSON begins with, and no packet: so many acknowledgements are none. */
@@ -78,6 +85,7 @@ export class SealedSocket implements WebSocketLike {
   /** The other peer, as the server says, until it has proven itself. */
   #found?: Record<string, unknown>;
   #late?: Cancel;
+  #tooLate?: Cancel;
   /** What has come is looked at in its order, and what leaves, leaves so. */
   #in: Promise<void> = Promise.resolve();
   #out: Promise<void> = Promise.resolve();
@@ -259,12 +267,16 @@ export class SealedSocket implements WebSocketLike {
       ),
     );
     // The server has accepted this peer, whatever became of the other.
-    this.#late = this.#custodian.afterProof(() => {
+    this.#late = this.#custodian.after(PROOF_MS, () => {
       const { interval } = data;
       this.#handOn(
         JSON.stringify({ type: "peer.waiting", data: { interval } }),
       );
     });
+    // Also where it is lost meanwhile: its place here is nobody else's.
+    if (agreement.proven) return;
+    this.#tooLate ??= this.#custodian
+      .after(LAST_PROOF_MS, () => this.#refuse("WRONG_SECRET"));
   }
 
   /** The other peer says what proves that it knows the secret. */
@@ -278,6 +290,7 @@ export class SealedSocket implements WebSocketLike {
       return;
     }
     this.#next = next;
+    this.#tooLate?.();
     const found = this.#found;
     if (!found) return;
     this.#late?.();
@@ -328,6 +341,7 @@ export class SealedSocket implements WebSocketLike {
   #end(): void {
     this.#over = true;
     this.#late?.();
+    this.#tooLate?.();
   }
 
   #handOn(data: string | ArrayBuffer): void {

@@ -486,6 +486,51 @@ Deno.test("private SocketPeer takes no start record of before it reconnected", a
   assertEquals(b.seen.events.includes("close"), false);
 });
 
+Deno.test("private SocketPeer complains of an old start record before anything follows it", async () => {
+  const { world, b } = await joined();
+  const old = b.relay.last("private.start");
+  b.relay.down = ofType("private.start", () => [old]);
+  world.cutSockets();
+  // Nothing else is sent by then.
+  while (b.seen.codes.length === 0) await world.clock.pass(10);
+  assertEquals(b.seen.codes, ["TAMPERED"]);
+});
+
+Deno.test("private SocketPeer keeps the number that the server has given first", async () => {
+  const world = new Simulation();
+  const { relay, peer } = side(world, {
+    pairCode: undefined,
+    secret: undefined,
+  });
+  const codes: string[] = [];
+  peer.on("code", (code) => codes.push(code));
+  await world.clock.pass(SECOND);
+  const { pairCode } = peer;
+  for (const code of ["8", "no number", ""]) {
+    relay.socket.give(text("peer.waiting", { interval: 15_000, code }));
+  }
+  await world.clock.pass(SECOND);
+  assertEquals([codes, peer.pairCode], [[pairCode], pairCode]);
+});
+
+Deno.test("private SocketPeer takes nothing for a number that is none", async () => {
+  const world = new Simulation();
+  const { relay, peer } = side(world, {
+    pairCode: undefined,
+    secret: undefined,
+  });
+  const codes: string[] = [];
+  peer.on("code", (code) => codes.push(code));
+  const given = ["7-otter", "<b>", "", "1234567890", null, { a: 1 }, "５"];
+  relay.down = edit("peer.waiting", (data) => data.code = given.shift());
+  const count = given.length;
+  for (let times = 0; times < count; times++) {
+    await world.clock.pass(SECOND);
+    world.cutSockets();
+  }
+  assertEquals([codes, peer.pairCode], [[], ""]);
+});
+
 Deno.test("private SocketPeer counts on from a number, however the server writes it", async () => {
   const scene = await joined();
   const { world, b } = scene;
@@ -593,7 +638,7 @@ Deno.test("private SocketPeer on the relay ends where the server names another, 
 });
 
 Deno.test("private SocketPeer waits while the server holds a start record back", async () => {
-  for (const heldMs of [500, 30 * SECOND]) {
+  for (const heldMs of [500, 25 * SECOND]) {
     const scene = pair();
     const { world, a, b } = scene;
     const held: Passing[] = [];
@@ -615,6 +660,27 @@ Deno.test("private SocketPeer waits while the server holds a start record back",
     await world.clock.pass(SECOND);
     assertEquals([a.peer.connected, b.peer.connected], [true, true]);
     assertEquals(a.seen.messages, ["b0"]);
+  }
+});
+
+Deno.test("private SocketPeer gives up a partner that never proves itself", async () => {
+  for (const lost of [false, true]) {
+    const scene = pair();
+    const { world, a, b } = scene;
+    b.relay.down = ofType("private.start", () => []);
+    b.peer.send("b0");
+    await world.clock.pass(20 * SECOND);
+    // Its place at the server is kept for as long as this one waits for it.
+    if (lost) world.crash(a.peer);
+    await world.clock.pass(9 * SECOND);
+    assertEquals(b.seen.codes, []);
+    b.relay.down = honest;
+    await world.clock.pass(2 * SECOND);
+    assertEquals(b.seen.codes, ["WRONG_SECRET"]);
+    assertEquals(b.relay.closes, [4000]);
+    const third = lost ? side(world) : a;
+    await world.clock.pass(10 * SECOND);
+    assertEquals(third.seen.messages, ["b0"]);
   }
 });
 
