@@ -246,18 +246,29 @@ Deno.test("private SocketPeer finds its partner where a stranger has taken the n
   assertEquals([seen.codes, right.seen.codes], [[], []]);
 });
 
-Deno.test("private SocketPeer tells what it has to say of a used code once for each call", async () => {
+Deno.test("private SocketPeer whose listener connects again and again tells it each time that the code is used", async () => {
   const { world, code } = await maker();
-  const { peer, seen } = await guess(world, otherWords(code));
-  // Its listener called itself until the stack was full, and was told of the
-  // wrong secret again and again.
+  const { peer, seen } = side(world, { pairCode: otherWords(code) });
+  // It called itself until the stack was full, and was told of the wrong secret
+  // again and again.
   let calls = 0;
   peer.on("connect_error", () => {
-    if (calls++ < 50) peer.connect();
+    if (calls++ < 5000) peer.connect();
   });
-  peer.connect();
-  await world.clock.pass(SECOND);
-  assertEquals(seen.codes, ["WRONG_SECRET", ...Array(51).fill("CODE_USED")]);
+  await world.clock.pass(60 * SECOND);
+  assertEquals(seen.codes, ["WRONG_SECRET", ...Array(5000).fill("CODE_USED")]);
+});
+
+Deno.test("private SocketPeer is told of a wrong secret by a partner that leaves, too", async () => {
+  const { world, peer, seen, code, relay } = await maker({ reconnect: false });
+  relay.down = ofType("private.start", () => []);
+  const guesser = await guess(world, otherWords(code), SECOND);
+  assertEquals([guesser.seen.codes, seen.codes], [
+    ["WRONG_SECRET"],
+    ["WRONG_SECRET"],
+  ]);
+  assertEquals(seen.events, ["connect_error", "error"]);
+  assertEquals(peer.verification, null);
 });
 
 Deno.test("private SocketPeer may be connected, closed or destroyed by who hears of a wrong secret", async () => {

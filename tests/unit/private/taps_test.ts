@@ -116,6 +116,8 @@ for (const [mode, [made, given]] of Object.entries(MODES)) {
           assert(!all.includes(form), `${form} is seen`);
         }
       }
+      // Nor how much has arrived.
+      assert(!/"received":[^0]/.test(all));
       // Of WebRTC it sees nothing at all.
       assert(!/rtc\./.test(all));
 
@@ -154,6 +156,13 @@ Deno.test("private SocketPeer takes other keys for each conversation", async () 
     const used = new Set(relay.nonces.map((nonce) => nonce.split(" ")[0]));
     assertEquals([words.size, keys.size, used.size], [round, round, round]);
   }
+  const shares = relay.sent
+    .filter((passing): passing is string =>
+      typeof passing === "string" && passing.includes('"share"')
+    )
+    .map((text) => JSON.parse(text).data.hello.private.share);
+  assert(shares.length >= 4);
+  assertEquals(new Set(shares).size, shares.length);
 });
 
 Deno.test("private SocketPeer writes no secret into an error", async () => {
