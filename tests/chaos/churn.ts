@@ -172,7 +172,10 @@ class Churn {
   async #mustLeave(): Promise<void> {
     await this.#pass(REDIAL_MS);
     const joined = this.#live().filter(({ peer }) => peer.connected);
-    const conversations = joined.map(({ current }) => current);
+    const conversations = joined
+      // A private peer does not believe the server while it hears the other.
+      .filter(({ peer }) => !this.#schedule.isPrivate || peer.path !== "direct")
+      .map(({ current }) => current);
     let was: boolean | undefined;
     this.#leave().then((answer) => was = answer, () => {});
     await this.#pass(LEAVE_MS);
