@@ -6,6 +6,7 @@
  */
 
 import { SocketPeerError, WrongPeerError } from "../errors.ts";
+import { afterAwake } from "../client/awake.ts";
 import { randomCode } from "../client/options.ts";
 import type { Hello } from "../protocol/control.ts";
 import type { Cancel, OwnBytes, Runtime, Subtle } from "../runtime.ts";
@@ -24,6 +25,8 @@ import type { Secret } from "./secret.ts";
 
 /** What a {@linkcode Keeper} asks of, and reports to, the peer. */
 export interface KeeperHandlers {
+  /** How long a conversation with no path left may take to go on. */
+  readonly resumeTimeoutMs: number;
   /** Whether messages leave on a data channel. */
   direct(): boolean;
   /** The server has given a number, so there is a code to show. */
@@ -77,6 +80,10 @@ export class Keeper implements Custodian {
     return this.#handlers.direct();
   }
 
+  get resumeTimeoutMs(): number {
+    return this.#handlers.resumeTimeoutMs;
+  }
+
   /** Whether so many have failed that the secret is good for no more. */
   get usedUp(): boolean {
     return this.#attempts <= 0;
@@ -121,7 +128,7 @@ export class Keeper implements Custodian {
   }
 
   after(delayMs: number, callback: () => void): Cancel {
-    return this.#runtime.after(delayMs, callback);
+    return afterAwake(this.#runtime, delayMs, callback);
   }
 
   throwSoon(error: unknown): void {

@@ -26,6 +26,8 @@ export interface Custodian {
   readonly direct: boolean;
   /** Whether the page is just being left. */
   readonly hiding: boolean;
+  /** How long a conversation with no path left may take to go on. */
+  readonly resumeTimeoutMs: number;
   /**
    * The agreement of a conversation.
    *
@@ -44,7 +46,7 @@ export interface Custodian {
     agreement: Agreement | undefined,
     tell: () => void,
   ): void;
-  /** Calls back once after `delayMs` milliseconds. */
+  /** Calls back once after `delayMs` milliseconds, but those of sleep. */
   after(delayMs: number, callback: () => void): Cancel;
   /** Throws in a turn of its own. */
   throwSoon(error: unknown): void;
@@ -55,8 +57,11 @@ export interface Custodian {
  * milliseconds: less than a client waits for the server to accept it.
  */
 const PROOF_MS = 1000;
-/** After so long it counts as one that has broken off. */
-const LAST_PROOF_MS = 30_000;
+/**
+ * Least time after which it counts as one that has broken off: longer than it
+ * takes to find that a socket is dead, on which the proof may have been.
+ */
+const LAST_PROOF_MS = 60_000;
 /** Ends of a conversation that only the server speaks of. */
 const ENDS = [PEER_LEFT, ENDED_BY_SERVER, REPLACED];
 /** What JSON begins with, and no packet: so many acknowledgements are none. */
@@ -275,8 +280,10 @@ export class SealedSocket implements WebSocketLike {
     });
     // Also where it is lost meanwhile: its place here is nobody else's.
     if (agreement.proven) return;
-    this.#tooLate ??= this.#custodian
-      .after(LAST_PROOF_MS, () => this.#refuse("WRONG_SECRET"));
+    this.#tooLate ??= this.#custodian.after(
+      Math.max(LAST_PROOF_MS, this.#custodian.resumeTimeoutMs),
+      () => this.#refuse("WRONG_SECRET"),
+    );
   }
 
   /** The other peer says what proves that it knows the secret. */

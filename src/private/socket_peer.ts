@@ -83,6 +83,7 @@ export class SocketPeer<Sent = Sendable, Received = Message>
     const { secret: _, socket, ...rest } = options;
     const secret = readSecret(options, runtime);
     const keeper: Keeper = new Keeper(runtime, secret, {
+      resumeTimeoutMs: options.resumeTimeout ?? 120_000,
       direct: () => this.path === "direct",
       code: (code) => this.#tell("code", code),
       refused: (...args) => this.#refused(...args),

@@ -31,6 +31,7 @@ const ROOM: Options = {
   pairCode: "room",
   secret: "only the two know",
   reconnectDelay: 100,
+  resumeTimeout: 60 * SECOND,
   webrtc: false,
 };
 
@@ -638,7 +639,7 @@ Deno.test("private SocketPeer on the relay ends where the server names another, 
 });
 
 Deno.test("private SocketPeer waits while the server holds a start record back", async () => {
-  for (const heldMs of [500, 25 * SECOND]) {
+  for (const heldMs of [500, 50 * SECOND]) {
     const scene = pair();
     const { world, a, b } = scene;
     const held: Passing[] = [];
@@ -669,7 +670,7 @@ Deno.test("private SocketPeer gives up a partner that never proves itself", asyn
     const { world, a, b } = scene;
     b.relay.down = ofType("private.start", () => []);
     b.peer.send("b0");
-    await world.clock.pass(20 * SECOND);
+    await world.clock.pass(50 * SECOND);
     // Its place at the server is kept for as long as this one waits for it.
     if (lost) world.crash(a.peer);
     await world.clock.pass(9 * SECOND);
