@@ -78,6 +78,7 @@ async function nameplate(): Promise<string> {
   const runtime = { ...systemRuntime(), subtle };
   const secret = readSecret({ secret: KEY }, runtime);
   const keeper = new Keeper(runtime, secret, {
+    resumeTimeoutMs: 120_000,
     direct: () => false,
     code() {},
     refused() {},
