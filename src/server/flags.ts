@@ -1,6 +1,6 @@
 /**
  * The flags and variables of the command, all in one table: what it reads,
- * what `--help` says and what the README lists come from here.
+ * what `--help` says and what docs/server.md lists come from here.
  *
  * @module
  */

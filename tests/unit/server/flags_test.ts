@@ -409,11 +409,11 @@ Deno.test("helpText() names every flag, variable and default, in lines that fit"
   assertEquals(long, []);
 });
 
-Deno.test("README.md lists every setting of the command as --help does", async () => {
-  const readme = await Deno.readTextFile(
-    new URL("../../../README.md", import.meta.url),
+Deno.test("docs/server.md lists every setting of the command as --help does", async () => {
+  const text = await Deno.readTextFile(
+    new URL("../../../docs/server.md", import.meta.url),
   );
-  const [, table] = readme.split(/^\| flag +\| variable +\|.*\n.*\n/m);
+  const [, table] = text.split(/^\| flag +\| variable +\|.*\n.*\n/m);
   const listed = table.split("\n\n")[0].split("\n").map((line) => {
     const cells = line.replace(/^\| *| *\|$/g, "").split(/ *\| */);
     const [flag, variable, fallback, meaning] = cells
