@@ -1,4 +1,4 @@
-/** Every implementation of WebRTC that README names, with every other. */
+/** Every implementation of WebRTC that docs/client.md names, with every other. */
 
 import { deadline } from "@std/async";
 import { assertEquals } from "@std/assert";

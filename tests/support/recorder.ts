@@ -1,6 +1,6 @@
 import type { Message, SocketPeer, SocketPeerEvents } from "../../client.ts";
 
-/** Every event, in the order in which README lists them. */
+/** Every event, in the order in which docs/client.md lists them. */
 const EVENTS: readonly (keyof SocketPeerEvents)[] = [
   "connect",
   "connect_error",

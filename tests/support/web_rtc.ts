@@ -6,7 +6,7 @@ import { next } from "./next_event.ts";
 import { startServer } from "./start_server.ts";
 
 /**
- * The implementations of WebRTC outside of browsers that README names, for
+ * The implementations of WebRTC outside of browsers that docs/client.md names, for
  * programs that are run by {@linkcode AnsweringProcess}: no test loads them all.
  */
 export const WEB_RTC: Readonly<Record<string, WebRtc>> = {

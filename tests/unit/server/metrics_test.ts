@@ -185,11 +185,11 @@ Deno.test("Metrics has the numbers of the process unless told not to", async () 
   assertEquals(await new Metrics(() => NOTHING).text() !== "", true);
 });
 
-Deno.test("README.md lists every metric as it is", async () => {
-  const readme = await Deno.readTextFile(
-    new URL("../../../README.md", import.meta.url),
+Deno.test("docs/operating.md lists every metric as it is", async () => {
+  const document = await Deno.readTextFile(
+    new URL("../../../docs/operating.md", import.meta.url),
   );
-  const rows = readme.matchAll(
+  const rows = document.matchAll(
     /^\| `(socketpeer_\w+)(?:\{(\w+)\})?` +\| (\w+) +\| (.*?) +\|$/gm,
   );
   const metrics = metricsOf();
