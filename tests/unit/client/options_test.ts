@@ -10,25 +10,41 @@ import { systemRuntime } from "../../../src/runtime.ts";
 const resolve = (options: SocketPeerOptions) =>
   resolveOptions(options, systemRuntime());
 
-Deno.test("resolveOptions() has the defaults that README names", () => {
+/** The default of each option, as docs/client.md lists them. */
+async function listedDefaults(): Promise<Record<string, string>> {
+  const url = new URL("../../../docs/client.md", import.meta.url);
+  const [, table] = (await Deno.readTextFile(url))
+    .split(/<!-- options:(?:begin|end) -->/);
+  const rows = table.matchAll(/^\| `(\w+)` +\| (.*?) +\| /gm);
+  return Object.fromEntries(
+    [...rows].map(([, name, text]) => [name, text.replaceAll("`", "").trim()]),
+  );
+}
+
+Deno.test("resolveOptions() has the defaults that docs/client.md names", async () => {
   const { pairCode, openSocket, webrtc, ...rest } = resolve({
     url: "http://localhost",
   });
   assertMatch(pairCode, /^[0-9a-z]{4}(-[0-9a-z]{4}){3}$/);
   assertEquals(typeof openSocket, "function");
   assertEquals(webrtc, undefined);
-  assertEquals(rest, {
-    socketFallback: true,
-    reconnect: true,
-    reconnectDelay: 1000,
-    timeout: 10_000,
-    resumeTimeout: 120_000,
-    autoconnect: true,
-    highWaterMark: 4_194_304,
-    maxBufferedBytes: 67_108_864,
-    maxMessageBytes: 67_108_864,
-    rtcConfig: undefined,
-  });
+  const { rtcConfig, ...values } = rest;
+  const listed: Record<keyof Required<SocketPeerOptions>, unknown> = {
+    pairCode: "random, 80 bits",
+    url: "the page's origin, in its workers and frames too; else " +
+      "http://localhost",
+    socket: "",
+    rtcConfig: rtcConfig ?? "",
+    wrtc: "the platform's",
+    ...values,
+  };
+  const { secret: _ofThePrivateClient, ...defaults } = await listedDefaults();
+  assertEquals(
+    defaults,
+    Object.fromEntries(
+      Object.entries(listed).map(([name, value]) => [name, `${value}`]),
+    ),
+  );
 });
 
 Deno.test("resolveOptions() says what to do where there is no WebSocket", () => {

@@ -3,27 +3,50 @@ import * as closeCodes from "../../../src/protocol/close_code.ts";
 import { closeReason, closeRule } from "../../../src/protocol/close_code.ts";
 import { fuzz } from "../../support/fuzz.ts";
 
-Deno.test("close codes have the numbers of PROTOCOL.md", () => {
+/** A row of the table of PROTOCOL.md. */
+interface Row {
+  readonly code: number;
+  readonly name: string;
+  readonly sentBy: string;
+  readonly again: string;
+}
+
+/** All close codes that PROTOCOL.md lists. */
+async function listed(): Promise<Row[]> {
+  const url = new URL("../../../src/protocol/PROTOCOL.md", import.meta.url);
+  const [, section] = (await Deno.readTextFile(url)).split("## 4. Close codes");
+  const rows = section.split("\n## ")[0].matchAll(
+    /^\| (\d{4}) \| ([a-z ]+?) +\| (\w+) +\| .*? \| ([^|]*?) *\|$/gm,
+  );
+  return [...rows].map(([, code, name, sentBy, again]) => ({
+    code: Number(code),
+    name,
+    sentBy,
+    again,
+  }));
+}
+
+/** What the platform sends by itself, so that nobody here has a name for it. */
+const OF_THE_PLATFORM = ["too big", "unexpected"];
+
+Deno.test("close codes have the numbers of PROTOCOL.md", async () => {
   const { closeReason: _reason, closeRule: _rule, ...codes } = closeCodes;
-  assertEquals(codes, {
-    LEAVE: 4000,
-    MALFORMED: 4001,
-    PAIR_CODE_REFUSED: 4002,
-    PAIR_TIMEOUT: 4003,
-    PEER_TIMEOUT: 4004,
-    BUSY: 4005,
-    TAKEN_OVER: 4006,
-    PEER_LEFT: 4007,
-    ENDED_BY_SERVER: 4008,
-    UNRESPONSIVE: 4009,
-    RATE_LIMITED: 4010,
-    UNAUTHORIZED: 4011,
-    REPLACED: 4012,
-    GOING_AWAY: 1001,
-    POLICY: 1008,
-    SERVICE_RESTART: 1012,
-    TRY_AGAIN_LATER: 1013,
-  });
+  const rows = (await listed())
+    .filter(({ name }) => !OF_THE_PLATFORM.includes(name))
+    .map(({ code, name }) => [name.toUpperCase().replaceAll(" ", "_"), code]);
+  assertEquals(codes, Object.fromEntries(rows));
+});
+
+Deno.test("closeRule() dials again where PROTOCOL.md says so", async () => {
+  const rows = await listed();
+  assertEquals(rows.length, 19);
+  for (const { code, name, sentBy, again } of rows) {
+    // What a client alone sends it is never told.
+    if (sentBy === "client") continue;
+    const retryable = /^(?:yes|after N ms)$/.test(again);
+    assert(retryable || /^(?:no|as a new peer)$/.test(again), again);
+    assertEquals(closeRule(code).retryable, retryable, `${code} ${name}`);
+  }
 });
 
 Deno.test("closeRule() says for each code what went wrong and whether to dial again", () => {
