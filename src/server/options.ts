@@ -1,26 +1,16 @@
 /**
- * The options of a server: defaults and checks, once, at construction.
+ * The options of a server as its users see them, and what it goes by; the
+ * default, the check and the flag of each stand in `option_table.ts`.
  *
  * @module
  */
 
-import {
-  MAX_CONTROL_BYTES,
-  MAX_PACKET_BYTES,
-  MAX_PAIR_CODE_LENGTH,
-} from "../protocol/limits.ts";
 import type { IceServer } from "../runtime.ts";
 import type { AuthorizeRequest, Visitor } from "./authorization.ts";
 import { type Broker, ENVELOPE_BYTES } from "./brokers/broker.ts";
-import { normalizeOrigin } from "./origins.ts";
-import { DEFAULT_PATH, resolvePath } from "./peers_path.ts";
-import { quiet, type ServerObserver } from "./server_event.ts";
-import {
-  resolveTrustProxy,
-  type TrustedProxy,
-  type TrustProxyOptions,
-} from "./trusted_proxy.ts";
-import { isSubprotocol } from "./subprotocol.ts";
+import { OPTION_ROWS, type ResolvedServerOptions } from "./option_table.ts";
+import type { ServerObserver } from "./server_event.ts";
+import type { TrustProxyOptions } from "./trusted_proxy.ts";
 
 /** A bucket of tokens: bursts up to its size, and a steady rate after. */
 export interface Rate {
@@ -86,7 +76,7 @@ export interface SocketPeerServerOptions {
    * `file://` and `null` are those of pages from disks; every page can make
    * itself a frame whose origin is `null`, so that lets all pages in.
    *
-   * @default {undefined: all}
+   * @default {all}
    */
   allowedOrigins?: readonly string[];
   /**
@@ -94,7 +84,7 @@ export interface SocketPeerServerOptions {
    * first of its own that is among these, and none if none is. Browsers give up
    * a WebSocket for which they offered some and got none.
    *
-   * @default {undefined: all, so it gets the first that it offers}
+   * @default {all}
    */
   protocols?: readonly string[];
   /**
@@ -153,7 +143,7 @@ export interface SocketPeerServerOptions {
    * a row have public addresses, say with {@linkcode TrustProxyOptions} how
    * many there are, or which.
    *
-   * @default {undefined: none is believed}
+   * @default {none}
    */
   trustProxy?: string | TrustProxyOptions;
   /**
@@ -246,7 +236,11 @@ export interface SocketPeerServerOptions {
   iceServers?:
     | readonly IceServer[]
     | (() => readonly IceServer[] | Promise<readonly IceServer[]>);
-  /** A TURN server for which short-lived credentials are made. */
+  /**
+   * A TURN server for which short-lived credentials are made.
+   *
+   * @default {none}
+   */
   turn?: TurnOptions;
   /**
    * What joins this server to others, of whatever process or machine: peers
@@ -261,201 +255,44 @@ export interface SocketPeerServerOptions {
    * At least 32 characters that are the same at all nodes and known to nobody
    * else. They keep pair codes from whoever sees what a broker carries: only
    * their HMAC-SHA-256 (RFC 2104) leaves a node.
+   *
+   * @default {none}
    */
   brokerSecret?: string;
-  /** Is told what happens: for logs and metrics. */
+  /**
+   * A function that is told what happens: for logs and metrics.
+   *
+   * @default {none}
+   */
   observer?: ServerObserver;
 }
 
-/** Options with nothing left open. */
-export interface ResolvedServerOptions {
-  readonly listen: boolean;
-  readonly host: string;
-  readonly port: number;
-  readonly path: string;
-  readonly allowedOrigins: ReadonlySet<string> | undefined;
-  readonly protocols: readonly string[] | undefined;
-  readonly peerTimeout: number;
-  readonly authorize: ((request: AuthorizeRequest) => unknown) | undefined;
-  readonly refuseBeforeUpgrade: boolean;
-  readonly pairCodeValidator: (
-    pairCode: string,
-    visitor: Visitor,
-  ) => boolean | Promise<boolean>;
-  readonly trustProxy: TrustedProxy | undefined;
-  readonly pairTimeout: number;
-  readonly heartbeatInterval: number;
-  readonly maxConnections: number;
-  readonly maxConnectionsPerAddress: number;
-  readonly maxControlLength: number;
-  readonly maxPairCodeLength: number;
-  readonly maxPacketBytes: number;
-  readonly maxBufferedBytes: number;
-  readonly controlRate: Rate;
-  readonly addressControlRate: Rate;
-  readonly pairRate: Rate;
-  readonly iceServers:
-    | readonly IceServer[]
-    | (() => readonly IceServer[] | Promise<readonly IceServer[]>);
-  readonly turn: Required<TurnOptions> | undefined;
-  readonly broker: Broker | undefined;
-  readonly brokerSecret: string | undefined;
-  readonly observer: ServerObserver;
-}
+export type { ResolvedServerOptions };
 
 /**
- * Fills in defaults and checks ranges.
+ * Fills in defaults and checks ranges, each option by its row of the table.
  *
  * @throws {TypeError | RangeError} If an option is not what it must be.
  */
 export function resolveServerOptions(
   options: SocketPeerServerOptions,
 ): ResolvedServerOptions {
-  const {
-    listen = true,
-    host = "0.0.0.0",
-    port = 3000,
-    path = DEFAULT_PATH,
-    allowedOrigins,
-    protocols,
-    peerTimeout = 60_000,
-    authorize,
-    refuseBeforeUpgrade = false,
-    pairCodeValidator = () => true,
-    trustProxy,
-    pairTimeout = 10_000,
-    heartbeatInterval = 15_000,
-    maxConnections = 10_000,
-    maxConnectionsPerAddress = 256,
-    maxControlLength = MAX_CONTROL_BYTES,
-    maxPairCodeLength = MAX_PAIR_CODE_LENGTH,
-    maxPacketBytes = MAX_PACKET_BYTES,
-    maxBufferedBytes = 4_194_304,
-    controlRate = { burst: 200, perSecond: 20 },
-    addressControlRate = { burst: 10_000, perSecond: 500 },
-    pairRate = { burst: 1000, perSecond: 10 },
-    iceServers = [],
-    turn,
-    broker,
-    brokerSecret,
-    observer = () => {},
-  } = options;
-  checkWhole("port", port, 65_535);
-  checkWhole("peerTimeout", peerTimeout, MAX_WHOLE);
-  checkWhole("maxConnections", maxConnections, MAX_WHOLE);
-  checkWhole("maxConnectionsPerAddress", maxConnectionsPerAddress, MAX_WHOLE);
-  checkWhole("pairTimeout", pairTimeout, MAX_WHOLE, 1);
-  checkWhole("heartbeatInterval", heartbeatInterval, MAX_WHOLE, 1);
-  checkWhole("maxControlLength", maxControlLength, MAX_CONTROL_BYTES, 1);
-  checkWhole("maxPairCodeLength", maxPairCodeLength, MAX_PAIR_CODE_LENGTH, 1);
-  checkWhole("maxPacketBytes", maxPacketBytes, MAX_PACKET_BYTES, 1);
-  checkWhole("maxBufferedBytes", maxBufferedBytes, MAX_WHOLE, 1);
-  checkRate("controlRate", controlRate);
-  checkRate("addressControlRate", addressControlRate);
-  checkRate("pairRate", pairRate);
-  if (typeof iceServers !== "function" && !Array.isArray(iceServers)) {
-    throw new TypeError(
-      `Cannot use this "iceServers": it must be an array or a function`,
-    );
-  }
-  if (turn && (!turn.secret || !turn.urls?.length)) {
-    throw new TypeError(
-      `Cannot use this "turn": it must have "urls" and a "secret"`,
-    );
-  }
-  if (turn) checkWhole("turn.ttl", turn.ttl ?? TURN_TTL_SECONDS, MAX_WHOLE, 60);
-  if (broker) checkBroker(broker, brokerSecret, maxPacketBytes);
-  if (typeof observer !== "function") {
-    throw new TypeError(`Cannot use this "observer": it must be a function`);
-  }
-  if (allowedOrigins !== undefined && !Array.isArray(allowedOrigins)) {
-    throw new TypeError(
-      `Cannot use "${allowedOrigins}" as "allowedOrigins": it must be an array`,
-    );
-  }
-  if (protocols !== undefined && !Array.isArray(protocols)) {
-    throw new TypeError(
-      `Cannot use "${protocols}" as "protocols": it must be an array`,
-    );
-  }
-  for (const name of protocols ?? []) {
-    if (isSubprotocol(name)) continue;
-    throw new TypeError(
-      `Cannot use "${name}" in "protocols": a subprotocol looks like ` +
-        `"chat.v1", without spaces and commas`,
-    );
-  }
-  if (authorize !== undefined && typeof authorize !== "function") {
-    throw new TypeError(`Cannot use this "authorize": it must be a function`);
-  }
-  if (typeof refuseBeforeUpgrade !== "boolean") {
-    throw new TypeError(
-      `Cannot use ${refuseBeforeUpgrade} as "refuseBeforeUpgrade": it must be ` +
-        `true or false`,
-    );
-  }
-  if (typeof pairCodeValidator !== "function") {
-    throw new TypeError(
-      `Cannot use this "pairCodeValidator": it must be a function`,
-    );
-  }
-  return {
-    listen,
-    host,
-    port,
-
-    path: resolvePath(path),
-    allowedOrigins: allowedOrigins &&
-      new Set(allowedOrigins.map(normalizeOrigin)),
-    protocols: protocols && [...protocols],
-    peerTimeout,
-    authorize,
-    refuseBeforeUpgrade,
-    pairCodeValidator,
-    trustProxy: resolveTrustProxy(trustProxy),
-    pairTimeout,
-    heartbeatInterval,
-    maxConnections,
-    maxConnectionsPerAddress,
-    maxControlLength,
-    maxPairCodeLength,
-    maxPacketBytes,
-    maxBufferedBytes,
-    controlRate,
-    addressControlRate,
-    pairRate,
-    iceServers,
-    turn: turn && { ...turn, ttl: turn.ttl ?? TURN_TTL_SECONDS },
-    broker,
-    brokerSecret,
-    observer: quiet(observer),
-  };
+  const resolved = Object.fromEntries(OPTION_ROWS.map(([name, row]) => {
+    const value = options[name] === undefined ? row.default : options[name];
+    return [name, value === undefined ? undefined : row.resolve(value, name)];
+  })) as unknown as ResolvedServerOptions;
+  checkBroker(resolved);
+  return resolved;
 }
 
-const TURN_TTL_SECONDS = 3600;
 /** As many as are in 16 bytes of hexadecimal. */
 const MIN_SECRET_LENGTH = 32;
-/** The longest delay of a timer, and more than anybody has of anything. */
-const MAX_WHOLE = 0x7fffffff;
 
-function checkWhole(name: string, value: number, most: number, least = 0) {
-  if (Number.isInteger(value) && value >= least && value <= most) return;
-  throw new RangeError(
-    `Cannot use ${value} as "${name}": it must be a whole number from ` +
-      `${least} to ${most}`,
-  );
-}
-
+/** Checks what a broker needs of other options. */
 function checkBroker(
-  broker: Broker,
-  secret: unknown,
-  maxPacketBytes: number,
+  { broker, brokerSecret: secret, maxPacketBytes }: ResolvedServerOptions,
 ): void {
-  if (typeof broker.open !== "function") {
-    throw new TypeError(
-      `Cannot use this "broker": it must be one such as redisBroker() makes`,
-    );
-  }
+  if (!broker) return;
   if (typeof secret !== "string" || secret.length < MIN_SECRET_LENGTH) {
     throw new TypeError(
       `Cannot use "broker" without a "brokerSecret" of at least ` +
@@ -468,23 +305,5 @@ function checkBroker(
   throw new RangeError(
     `Cannot use ${maxPacketBytes} as "maxPacketBytes" with this "broker": it ` +
       `carries packets of at most ${most} bytes`,
-  );
-}
-
-function checkRate(name: string, rate: Rate): void {
-  if (typeof rate !== "object" || rate === null) {
-    throw new TypeError(
-      `Cannot use ${rate} as "${name}": it must have "burst" and "perSecond"`,
-    );
-  }
-  const { burst, perSecond } = rate;
-  checkWhole(`${name}.burst`, burst, MAX_WHOLE, 1);
-  // A string would do for these comparisons, and later be joined to a sum.
-  const steady = typeof perSecond === "number" && perSecond > 0 &&
-    perSecond <= MAX_WHOLE;
-  if (steady) return;
-  throw new RangeError(
-    `Cannot use ${perSecond} as "${name}.perSecond": it must be a number ` +
-      `above 0, and at most ${MAX_WHOLE}`,
   );
 }
