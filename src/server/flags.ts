@@ -1,6 +1,7 @@
 /**
- * The flags and variables of the command, all in one table: what it reads,
- * what `--help` says and what docs/server.md lists come from here.
+ * The flags and variables of the command: those of the server's options follow
+ * from their rows in `option_table.ts`, the others stand here. What the command
+ * reads, what `--help` says and what the documents list comes from both.
  *
  * @module
  */
@@ -8,11 +9,14 @@
 import { parseArgs } from "node:util";
 import { LOG_LEVELS, type LogLevel } from "./logs.ts";
 import {
-  type Rate,
-  type ResolvedServerOptions,
-  resolveServerOptions,
-  type SocketPeerServerOptions,
-} from "./options.ts";
+  defaultInWords,
+  OPTION_ROWS,
+  type OptionKind,
+  type OptionRow,
+  OPTIONS,
+  TURN_TTL_SECONDS,
+} from "./option_table.ts";
+import type { Rate, SocketPeerServerOptions } from "./options.ts";
 
 /** What the command was asked for. */
 export interface Command {
@@ -37,17 +41,18 @@ export interface Command {
 interface Setting {
   /** The flag, without its dashes; none for what must not be seen. */
   readonly flag?: string;
-  /** The variable of the environment, which the flag is preferred to. */
-  readonly variable: string;
+  /**
+   * The variable of the environment, which the flag is preferred to; without
+   * it, it follows from the flag: `SOCKETPEER_PATH` from `path`.
+   */
+  readonly variable?: string;
   /** Stands for the value in the help. */
   readonly value: string;
-  /** What it does. */
-  readonly meaning: string;
-  /** The option of the server that it sets, whose default is its default. */
-  readonly option?: keyof SocketPeerServerOptions & keyof ResolvedServerOptions;
-  /** What holds without it, where that is no value: `"all"`. */
+  /** What it does, in Markdown. */
+  readonly says: string;
+  /** What holds without it, as people read it; else `fallback`. */
   readonly unset?: string;
-  /** The default of what is no option of the server. */
+  /** What is read without it; else it is left to the server's options. */
   readonly fallback?: string;
   /** Whether a flag may be repeated, and a variable hold several. */
   readonly list?: boolean;
@@ -55,313 +60,226 @@ interface Setting {
   read(text: string, name: string): unknown;
 }
 
-/** Everything that can be set, in the order of the help. */
-const SETTINGS = {
-  port: {
-    flag: "port",
-    variable: "PORT",
-    value: "N",
-    meaning: "port to listen on; 0 for any free one",
-    option: "port",
-    read: wholeNumber,
+type OptionName = keyof typeof OPTIONS;
+/** What settings were set to, by their names. */
+type Values = Readonly<Record<string, unknown>>;
+/** Reads a file that a setting names. */
+type ReadFile = (path: string) => string;
+
+/** How text becomes a value of a kind, and what the help says of that. */
+interface KindRule {
+  /** Stands for the value in the help. */
+  readonly value: string;
+  /** What the help says behind the sentence of the option. */
+  readonly hint?: string;
+  read(text: string, name: string): unknown;
+}
+
+/** A rule for each kind of option that text can stand for. */
+const KINDS: Readonly<Record<Exclude<OptionKind, "given">, KindRule>> = {
+  boolean: { value: "BOOL", hint: "true or false", read: boolean },
+  list: { value: "TEXT", hint: "may be repeated", read: word },
+  rate: {
+    value: "N/S",
+    hint: "N at once, and S in each second after",
+    read: rate,
   },
-  host: {
-    flag: "host",
-    variable: "HOST",
-    value: "H",
-    meaning: "address to listen on",
-    option: "host",
-    read: word,
-  },
-  path: {
-    flag: "path",
-    variable: "SOCKETPEER_PATH",
-    value: "P",
-    meaning: "path that peers connect to",
-    option: "path",
-    read: word,
-  },
-  allowedOrigins: {
-    flag: "allowed-origin",
-    variable: "SOCKETPEER_ALLOWED_ORIGIN",
-    value: "O",
-    meaning: "let only pages of this origin connect, such as " +
-      "https://example.org or https://*.example.org; may be repeated",
-    option: "allowedOrigins",
-    unset: "all",
-    list: true,
-    read: word,
-  },
-  protocols: {
-    flag: "protocol",
-    variable: "SOCKETPEER_PROTOCOL",
-    value: "P",
-    meaning: "subprotocol that clients may offer, and get; may be repeated",
-    option: "protocols",
-    unset: "all",
-    list: true,
-    read: word,
-  },
-  refuseBeforeUpgrade: {
-    flag: "refuse-before-upgrade",
-    variable: "SOCKETPEER_REFUSE_BEFORE_UPGRADE",
-    value: "BOOL",
-    meaning:
-      "whether to refuse with a bare HTTP status: a page is not told of " +
-      "it, and dials again for ever; true or false",
-    option: "refuseBeforeUpgrade",
-    read: boolean,
-  },
+  text: { value: "TEXT", read: word },
+  whole: { value: "N", read: wholeNumber },
+};
+
+/** An option that several settings make together. */
+interface Composition {
+  readonly settings: Readonly<Record<string, Setting>>;
+  /** Makes the option of what they are set to. */
+  compose(values: Values, readFile: ReadFile): unknown;
+}
+
+/** Options that no single text can stand for. */
+const COMPOSITIONS: Readonly<Partial<Record<OptionName, Composition>>> = {
   trustProxy: {
-    flag: "trust-proxy",
-    variable: "SOCKETPEER_TRUST_PROXY",
-    value: "HEADER",
-    meaning: "header in which a reverse proxy names the address that it " +
-      "serves, such as x-forwarded-for",
-    option: "trustProxy",
-    unset: "none",
-    read: word,
-  },
-  proxyHops: {
-    flag: "proxy-hops",
-    variable: "SOCKETPEER_PROXY_HOPS",
-    value: "N",
-    meaning:
-      "how many reverse proxies of yours stand in a row, each of which " +
-      "adds an entry to that header",
-    unset: "none",
-    read: wholeNumber,
-  },
-  proxyNetworks: {
-    flag: "proxy-network",
-    variable: "SOCKETPEER_PROXY_NETWORK",
-    value: "NET",
-    meaning: "network of your reverse proxies, whose entries in that header " +
-      "are passed over, such as 10.0.0.0/8; may be repeated",
-    unset: "none",
-    list: true,
-    read: word,
-  },
-  peerTimeout: {
-    flag: "peer-timeout",
-    variable: "SOCKETPEER_PEER_TIMEOUT",
-    value: "MS",
-    meaning: "let a peer go that waits alone for so many milliseconds; 0 for " +
-      "never",
-    option: "peerTimeout",
-    read: wholeNumber,
-  },
-  pairTimeout: {
-    flag: "pair-timeout",
-    variable: "SOCKETPEER_PAIR_TIMEOUT",
-    value: "MS",
-    meaning: "close a socket that has not asked for a place for so many " +
-      "milliseconds",
-    option: "pairTimeout",
-    read: wholeNumber,
-  },
-  heartbeatInterval: {
-    flag: "heartbeat-interval",
-    variable: "SOCKETPEER_HEARTBEAT_INTERVAL",
-    value: "MS",
-    meaning: "ask each socket for a sign of life so often; after two without " +
-      "one it is dead",
-    option: "heartbeatInterval",
-    read: wholeNumber,
-  },
-  maxConnections: {
-    flag: "max-connections",
-    variable: "SOCKETPEER_MAX_CONNECTIONS",
-    value: "N",
-    meaning: "most sockets in all; 0 for no limit",
-    option: "maxConnections",
-    read: wholeNumber,
-  },
-  maxConnectionsPerAddress: {
-    flag: "max-connections-per-address",
-    variable: "SOCKETPEER_MAX_CONNECTIONS_PER_ADDRESS",
-    value: "N",
-    meaning: "most sockets of one address; 0 for no limit",
-    option: "maxConnectionsPerAddress",
-    read: wholeNumber,
-  },
-  maxControlLength: {
-    flag: "max-control-length",
-    variable: "SOCKETPEER_MAX_CONTROL_LENGTH",
-    value: "N",
-    meaning: "longest control message, in UTF-16 code units",
-    option: "maxControlLength",
-    read: wholeNumber,
-  },
-  maxPairCodeLength: {
-    flag: "max-pair-code-length",
-    variable: "SOCKETPEER_MAX_PAIR_CODE_LENGTH",
-    value: "N",
-    meaning: "longest pair code, in UTF-16 code units",
-    option: "maxPairCodeLength",
-    read: wholeNumber,
-  },
-  maxPacketBytes: {
-    flag: "max-packet-bytes",
-    variable: "SOCKETPEER_MAX_PACKET_BYTES",
-    value: "N",
-    meaning: "largest packet; clients make packets of up to the default",
-    option: "maxPacketBytes",
-    read: wholeNumber,
-  },
-  maxBufferedBytes: {
-    flag: "max-buffered-bytes",
-    variable: "SOCKETPEER_MAX_BUFFERED_BYTES",
-    value: "N",
-    meaning: "most bytes that may wait for a socket that does not read; over " +
-      "it the socket is closed",
-    option: "maxBufferedBytes",
-    read: wholeNumber,
-  },
-  controlRate: {
-    flag: "control-rate",
-    variable: "SOCKETPEER_CONTROL_RATE",
-    value: "N/S",
-    meaning: "control messages of one socket: so many at once, and so many " +
-      "in each second after",
-    option: "controlRate",
-    read: rate,
-  },
-  addressControlRate: {
-    flag: "address-control-rate",
-    variable: "SOCKETPEER_ADDRESS_CONTROL_RATE",
-    value: "N/S",
-    meaning: "control messages of all sockets of one address",
-    option: "addressControlRate",
-    read: rate,
-  },
-  pairRate: {
-    flag: "pair-rate",
-    variable: "SOCKETPEER_PAIR_RATE",
-    value: "N/S",
-    meaning: "attempts to pair from one address; one that finds no partner " +
-      "counts ten times, unless it waited for the whole --peer-timeout",
-    option: "pairRate",
-    read: rate,
+    settings: {
+      trustProxy: {
+        flag: "trust-proxy",
+        value: "HEADER",
+        says: OPTIONS.trustProxy.says,
+        unset: "none",
+        read: word,
+      },
+      proxyHops: {
+        flag: "proxy-hops",
+        value: "N",
+        says: "how many reverse proxies of yours stand in a row, each of " +
+          "which adds an entry to that header",
+        unset: "none",
+        read: wholeNumber,
+      },
+      proxyNetworks: {
+        flag: "proxy-network",
+        value: "NET",
+        says: "network of your reverse proxies, whose entries in that header " +
+          "are passed over, such as `10.0.0.0/8`; may be repeated",
+        unset: "none",
+        list: true,
+        read: word,
+      },
+    },
+    compose: trustProxyOf,
   },
   iceServers: {
-    flag: "ice-server",
-    variable: "SOCKETPEER_ICE_SERVER",
-    value: "URL",
-    meaning: "STUN server for the peers' data channels, such as " +
-      "stun:stun.example.org; may be repeated",
-    option: "iceServers",
-    unset: "none",
-    list: true,
-    read: stunUrl,
+    settings: {
+      iceServers: {
+        flag: "ice-server",
+        value: "URL",
+        says: "STUN server for the peers' data channels, such as " +
+          "`stun:stun.example.org`; may be repeated",
+        unset: "none",
+        list: true,
+        read: stunUrl,
+      },
+    },
+    compose({ iceServers }) {
+      return (iceServers as string[] | undefined)?.map((urls) => ({ urls }));
+    },
   },
-  turnUrls: {
-    flag: "turn-url",
-    variable: "SOCKETPEER_TURN_URL",
-    value: "URL",
-    meaning: "TURN server that shares the secret below, such as " +
-      "turn:turn.example.org; may be repeated",
-    option: "turn",
-    unset: "none",
-    list: true,
-    read: turnUrl,
-  },
-  turnSecretFile: {
-    flag: "turn-secret-file",
-    variable: "SOCKETPEER_TURN_SECRET_FILE",
-    value: "F",
-    meaning: "file with that secret, coturn's static-auth-secret",
-    unset: "none",
-    read: word,
-  },
-  turnSecret: {
-    // No flag: everybody on a machine can read the command lines of all.
-    variable: "SOCKETPEER_TURN_SECRET",
-    value: "S",
-    meaning: "that secret itself, where there is no file; it has no flag, as " +
-      "everybody on a machine can read its command lines",
-    unset: "none",
-    read: word,
-  },
-  turnTtl: {
-    flag: "turn-ttl",
-    variable: "SOCKETPEER_TURN_TTL",
-    value: "S",
-    meaning: "how long credentials for it are good, in seconds",
-    read: wholeNumber,
-  },
-  broker: {
-    flag: "broker",
-    variable: "SOCKETPEER_BROKER",
-    value: "URL",
-    meaning: "engine that joins this server to others, such as " +
-      "redis://localhost:6379 or nats://localhost:4222; with a password in " +
-      "it, only the variable takes it",
-    unset: "none",
-    read: brokerUrl,
-  },
-  brokerSecretFile: {
-    flag: "broker-secret-file",
-    variable: "SOCKETPEER_BROKER_SECRET_FILE",
-    value: "F",
-    meaning: "file with a secret of at least 32 characters, the same at all " +
-      "of these servers, which keeps pair codes from the engine",
-    unset: "none",
-    read: word,
+  turn: {
+    settings: {
+      turnUrls: {
+        flag: "turn-url",
+        value: "URL",
+        says: "TURN server that shares the secret below, such as " +
+          "`turn:turn.example.org`; may be repeated",
+        unset: "none",
+        list: true,
+        read: turnUrl,
+      },
+      turnSecretFile: {
+        flag: "turn-secret-file",
+        value: "FILE",
+        says: "file with that secret, coturn's `static-auth-secret`",
+        unset: "none",
+        read: word,
+      },
+      turnSecret: {
+        // No flag: everybody on a machine can read the command lines of all.
+        variable: "SOCKETPEER_TURN_SECRET",
+        value: "TEXT",
+        says: "that secret itself, where there is no file; it has no flag, " +
+          "as everybody on a machine can read its command lines",
+        unset: "none",
+        read: word,
+      },
+      turnTtl: {
+        flag: "turn-ttl",
+        value: "N",
+        says: "how long credentials for it are good",
+        unset: `${TURN_TTL_SECONDS} s`,
+        read: wholeNumber,
+      },
+    },
+    compose: turnOf,
   },
   brokerSecret: {
-    // No flag, as above.
-    variable: "SOCKETPEER_BROKER_SECRET",
-    value: "S",
-    meaning: "that secret itself, where there is no file",
-    unset: "none",
-    read: word,
+    settings: {
+      broker: {
+        flag: "broker",
+        value: "URL",
+        says: "engine that joins this server to others, such as " +
+          "`redis://localhost:6379` or `nats://localhost:4222`; with a " +
+          "password in it, only the variable takes it",
+        unset: "none",
+        read: brokerUrl,
+      },
+      brokerSecretFile: {
+        flag: "broker-secret-file",
+        value: "FILE",
+        says: "file with a secret of at least 32 characters, the same at all " +
+          "of these servers, which keeps pair codes from the engine",
+        unset: "none",
+        read: word,
+      },
+      brokerSecret: {
+        // No flag, as above.
+        variable: "SOCKETPEER_BROKER_SECRET",
+        value: "TEXT",
+        says: "that secret itself, where there is no file",
+        unset: "none",
+        read: word,
+      },
+    },
+    compose: brokerSecretOf,
   },
+};
+
+/** What is of the command, and of no server in a program. */
+const COMMAND_SETTINGS: Readonly<Record<string, Setting>> = {
   logFormat: {
     flag: "log-format",
-    variable: "SOCKETPEER_LOG_FORMAT",
-    value: "F",
-    meaning: "how the lines on standard error look: text or json",
+    value: "FORMAT",
+    says: "how the lines on standard error look: text or json",
     fallback: "text",
     read: oneOf("text", "json"),
   },
   logLevel: {
     flag: "log-level",
-    variable: "SOCKETPEER_LOG_LEVEL",
-    value: "L",
-    meaning: `the least that is logged: ${LOG_LEVELS.join(", ")}`,
+    value: "LEVEL",
+    says: `the least that is logged: ${LOG_LEVELS.join(", ")}`,
     fallback: "info",
     read: oneOf(...LOG_LEVELS),
   },
   metricsPort: {
     flag: "metrics-port",
-    variable: "SOCKETPEER_METRICS_PORT",
     value: "N",
-    meaning: "port for /metrics, /healthz and /readyz; 0 for any free one",
+    says: "port for `/metrics`, `/healthz` and `/readyz`; 0 for any free one",
     unset: "off",
     read: portNumber,
   },
   metricsHost: {
     flag: "metrics-host",
-    variable: "SOCKETPEER_METRICS_HOST",
-    value: "H",
-    meaning: "address for them",
+    value: "TEXT",
+    says: "address for them",
     fallback: "127.0.0.1",
     read: word,
   },
   drainTimeout: {
     flag: "drain-timeout",
-    variable: "SOCKETPEER_DRAIN_TIMEOUT",
     value: "MS",
-    meaning: "how long peers have to go elsewhere after SIGTERM or SIGINT; a " +
+    says: "how long peers have to go elsewhere after SIGTERM or SIGINT; a " +
       "second signal ends it at once",
+    unset: "5000 ms",
     fallback: "5000",
     read: wholeNumber,
   },
-} satisfies Readonly<Record<string, Setting>>;
+};
 
-type Key = keyof typeof SETTINGS;
-const ROWS = Object.entries(SETTINGS) as [Key, Setting][];
+/** Everything that can be set, by name, in the order of the help. */
+const SETTINGS: readonly (readonly [name: string, Setting])[] = [
+  ...OPTION_ROWS.flatMap(([name]) => settingsOf(name)),
+  ...Object.entries(COMMAND_SETTINGS),
+];
+
+/** The settings that an option has: none where only a program can give it. */
+function settingsOf(name: OptionName): [name: string, Setting][] {
+  const composition = COMPOSITIONS[name];
+  if (composition) return Object.entries(composition.settings);
+  const row: OptionRow = OPTIONS[name];
+  if (row.kind === "given" || row.flag === undefined) return [];
+  const { value, hint, read } = KINDS[row.kind];
+  return [[name, {
+    flag: row.flag,
+    variable: row.variable,
+    value: row.unit === "ms" ? "MS" : value,
+    says: hint ? `${row.says}; ${hint}` : row.says,
+    unset: defaultInWords(row),
+    list: row.kind === "list",
+    read,
+  }]];
+}
+
+/** The variable of a setting. */
+function variableOf({ flag, variable }: Setting): string {
+  return variable ?? `SOCKETPEER_${flag!.toUpperCase().replaceAll("-", "_")}`;
+}
 
 /** A setting as people read of it. */
 export interface SettingRow {
@@ -371,29 +289,26 @@ export interface SettingRow {
   readonly variable: string;
   /** What holds without both. */
   readonly default: string;
-  /** What it does. */
+  /** What it does, in Markdown. */
   readonly meaning: string;
 }
 
 /** Every setting as people read of it. */
 export function settingRows(): SettingRow[] {
-  const defaults = resolveServerOptions({
-    turn: { urls: "turn:example.org", secret: "none" },
-  });
-  return ROWS.map(([key, setting]) => ({
+  return SETTINGS.map(([, setting]) => ({
     flag: setting.flag ? `--${setting.flag} ${setting.value}` : "",
-    variable: setting.variable,
-    default: setting.unset ?? setting.fallback ?? inWords(
-      key === "turnTtl" ? defaults.turn!.ttl : defaults[setting.option!],
-    ),
-    meaning: setting.meaning,
+    variable: variableOf(setting),
+    default: setting.unset ?? setting.fallback ?? "",
+    meaning: withFlags(setting.says),
   }));
 }
 
-function inWords(value: unknown): string {
-  if (typeof value !== "object" || value === null) return String(value);
-  const { burst, perSecond } = value as Rate;
-  return `${burst}/${perSecond}`;
+/** A sentence about options, told to somebody who has their flags. */
+function withFlags(says: string): string {
+  return says.replace(/`(\w+)`/g, (quoted, name) => {
+    const row = OPTION_ROWS.find(([each]) => each === name)?.[1];
+    return row?.flag ? `\`--${row.flag}\`` : quoted;
+  });
 }
 
 /** What `--help` prints. */
@@ -402,7 +317,8 @@ export function helpText(): string {
     const names = row.flag
       ? `${row.flag}, or the variable ${row.variable}`
       : `the variable ${row.variable}`;
-    return `  ${names}\n${wrap(`${row.meaning} (default ${row.default})`)}`;
+    const meaning = row.meaning.replaceAll("`", "");
+    return `  ${names}\n${wrap(`${meaning} (default ${row.default})`)}`;
   });
   return `Pairs socketpeer's peers, and relays their messages.
 
@@ -434,23 +350,22 @@ function wrap(text: string): string {
 export function parseCommand(
   args: string[],
   variable: (name: string) => string | undefined,
-  readFile: (path: string) => string,
+  readFile: ReadFile,
 ): Command {
   const { help, ...flags } = parseFlags(args);
-  const values: { [K in Key]?: unknown } = {};
-  const options: Record<string, unknown> = {};
-  for (const [key, setting] of ROWS) {
-    const value = valueOf(setting, flags, variable);
-    values[key] = value;
-    if (setting.option) options[setting.option] = value;
-  }
-  if (values.iceServers) {
-    const urls = values.iceServers as string[];
-    options.iceServers = urls.map((urls) => ({ urls }));
-  }
-  options.turn = turnOf(values, readFile);
-  options.trustProxy = trustProxyOf(values);
-  options.brokerSecret = brokerSecretOf(values, readFile);
+  const values = Object.fromEntries(
+    SETTINGS.map(([name, setting]) => [
+      name,
+      valueOf(setting, flags, variable),
+    ]),
+  );
+  const options = Object.fromEntries(
+    OPTION_ROWS.flatMap(([name, row]) => {
+      const composition = COMPOSITIONS[name];
+      if (composition) return [[name, composition.compose(values, readFile)]];
+      return row.flag === undefined ? [] : [[name, values[name]]];
+    }),
+  );
   return {
     help: help === true,
     options,
@@ -482,17 +397,18 @@ function valueOf(
       : read(given as string, name);
   }
   // An empty variable is none, but an empty flag is a mistake.
-  const text = variable(setting.variable);
+  const name = variableOf(setting);
+  const text = variable(name);
   if (!text) {
     return fallback === undefined ? undefined : read(fallback, "the default");
   }
-  if (!list) return read(text, setting.variable);
+  if (!list) return read(text, name);
   const texts = text.split(/[\s,]+/).filter((each) => each !== "");
-  return texts.map((each) => read(each, setting.variable));
+  return texts.map((each) => read(each, name));
 }
 
 function trustProxyOf(
-  values: { [K in Key]?: unknown },
+  values: Values,
 ): SocketPeerServerOptions["trustProxy"] {
   const header = values.trustProxy as string | undefined;
   const hops = values.proxyHops as number | undefined;
@@ -506,8 +422,8 @@ function trustProxyOf(
 }
 
 function brokerSecretOf(
-  values: { [K in Key]?: unknown },
-  readFile: (path: string) => string,
+  values: Values,
+  readFile: ReadFile,
 ): string | undefined {
   const secret = secretOf("broker", values, readFile);
   if (values.broker !== undefined && secret === undefined) {
@@ -525,8 +441,8 @@ function brokerSecretOf(
 }
 
 function turnOf(
-  values: { [K in Key]?: unknown },
-  readFile: (path: string) => string,
+  values: Values,
+  readFile: ReadFile,
 ): SocketPeerServerOptions["turn"] {
   const urls = values.turnUrls as string[] | undefined;
   const secret = secretOf("turn", values, readFile);
@@ -550,8 +466,8 @@ function turnOf(
 /** A secret, from the file that has it, else as it is. */
 function secretOf(
   whose: "broker" | "turn",
-  values: { [K in Key]?: unknown },
-  readFile: (path: string) => string,
+  values: Values,
+  readFile: ReadFile,
 ): string | undefined {
   const file = values[`${whose}SecretFile`] as string | undefined;
   if (file === undefined) {
@@ -581,7 +497,7 @@ function parseFlags(args: string[]): Record<string, unknown> {
     string,
     { type: "string" | "boolean"; multiple?: boolean }
   > = { help: { type: "boolean" } };
-  for (const [, { flag, list }] of ROWS) {
+  for (const [, { flag, list }] of SETTINGS) {
     if (flag) options[flag] = { type: "string", multiple: list ?? false };
   }
   try {

@@ -11,6 +11,7 @@ import {
   parseCommand,
   settingRows,
 } from "../../../src/server/flags.ts";
+import { OPTION_ROWS } from "../../../src/server/option_table.ts";
 import { resolveServerOptions } from "../../../src/server/options.ts";
 
 /** Reads a command line, in an environment of these variables and files. */
@@ -25,67 +26,42 @@ function parse(
   });
 }
 
-/** What each setting takes, what that becomes, and where. */
-const EXAMPLES: Readonly<
-  Record<string, { text: string; value: unknown; of?: "logs" | "metrics" }>
-> = {
-  "PORT": { text: "0", value: { port: 0 } },
-  "HOST": { text: "::1", value: { host: "::1" } },
-  "SOCKETPEER_PATH": { text: "/ws", value: { path: "/ws" } },
-  "SOCKETPEER_ALLOWED_ORIGIN": {
-    text: "https://a.example",
-    value: { allowedOrigins: ["https://a.example"] },
-  },
-  "SOCKETPEER_PROTOCOL": {
-    text: "chat.v1",
-    value: { protocols: ["chat.v1"] },
-  },
+/** What a setting takes, what that becomes, and where. */
+interface Example {
+  readonly text: string;
+  readonly value: unknown;
+  readonly of?: "logs" | "metrics";
+}
+
+/** A text of each kind of option, and what it becomes; some have their own. */
+const KINDS: Readonly<Record<string, [text: string, value: unknown]>> = {
+  boolean: ["true", true],
+  rate: ["1/0.5", { burst: 1, perSecond: 0.5 }],
+  whole: ["7", 7],
+};
+const OWN: Readonly<Record<string, [text: string, value: unknown]>> = {
+  allowedOrigins: ["https://a.example", ["https://a.example"]],
+  host: ["::1", "::1"],
+  path: ["/ws", "/ws"],
+  protocols: ["chat.v1", ["chat.v1"]],
+};
+
+/** An example for each option with a flag, by the variable. */
+const OPTION_EXAMPLES: Record<string, Example> = Object.fromEntries(
+  OPTION_ROWS.flatMap(([name, { flag, kind }]) => {
+    if (flag === undefined) return [];
+    const [text, value] = OWN[name] ?? KINDS[kind];
+    const { variable } = settingRows()
+      .find((row) => row.flag.split(" ")[0] === `--${flag}`)!;
+    return [[variable, { text, value: { [name]: value } }]];
+  }),
+);
+
+const EXAMPLES: Readonly<Record<string, Example>> = {
+  ...OPTION_EXAMPLES,
   "SOCKETPEER_TRUST_PROXY": {
     text: "x-forwarded-for",
     value: { trustProxy: "x-forwarded-for" },
-  },
-  "SOCKETPEER_PEER_TIMEOUT": { text: "250", value: { peerTimeout: 250 } },
-  "SOCKETPEER_PAIR_TIMEOUT": { text: "250", value: { pairTimeout: 250 } },
-  "SOCKETPEER_HEARTBEAT_INTERVAL": {
-    text: "250",
-    value: { heartbeatInterval: 250 },
-  },
-  "SOCKETPEER_MAX_CONNECTIONS": { text: "7", value: { maxConnections: 7 } },
-  "SOCKETPEER_MAX_CONNECTIONS_PER_ADDRESS": {
-    text: "7",
-    value: { maxConnectionsPerAddress: 7 },
-  },
-  "SOCKETPEER_MAX_CONTROL_LENGTH": {
-    text: "700",
-    value: { maxControlLength: 700 },
-  },
-  "SOCKETPEER_MAX_PAIR_CODE_LENGTH": {
-    text: "7",
-    value: { maxPairCodeLength: 7 },
-  },
-  "SOCKETPEER_MAX_PACKET_BYTES": {
-    text: "700",
-    value: { maxPacketBytes: 700 },
-  },
-  "SOCKETPEER_MAX_BUFFERED_BYTES": {
-    text: "700",
-    value: { maxBufferedBytes: 700 },
-  },
-  "SOCKETPEER_CONTROL_RATE": {
-    text: "500/5",
-    value: { controlRate: { burst: 500, perSecond: 5 } },
-  },
-  "SOCKETPEER_ADDRESS_CONTROL_RATE": {
-    text: "1/0.5",
-    value: { addressControlRate: { burst: 1, perSecond: 0.5 } },
-  },
-  "SOCKETPEER_REFUSE_BEFORE_UPGRADE": {
-    text: "true",
-    value: { refuseBeforeUpgrade: true },
-  },
-  "SOCKETPEER_PAIR_RATE": {
-    text: "10/2",
-    value: { pairRate: { burst: 10, perSecond: 2 } },
   },
   "SOCKETPEER_ICE_SERVER": {
     text: "stun:stun.example.org",
@@ -125,15 +101,6 @@ const TESTED_BELOW = [
   "SOCKETPEER_BROKER_SECRET_FILE",
   "SOCKETPEER_BROKER_SECRET",
 ];
-/** Options that no text can stand for; what makes a broker stands beside them. */
-const NOT_TEXT = [
-  "listen",
-  "authorize",
-  "pairCodeValidator",
-  "observer",
-  "broker",
-];
-
 /** The options that were given. */
 function given(options: Command["options"]): Record<string, unknown> {
   return Object.fromEntries(
@@ -180,9 +147,20 @@ Deno.test("parseCommand() turns each flag, and each variable, into what it stand
 
 Deno.test("parseCommand() has a flag for every option that text can stand for", () => {
   const { options } = parse([]);
-  const missing = Object.keys(resolveServerOptions({}))
-    .filter((name) => !(name in options) && !NOT_TEXT.includes(name));
-  assertEquals(missing, []);
+  const missing = OPTION_ROWS.map(([name]) => name)
+    .filter((name) => !(name in options));
+  // What makes a broker stands beside the options.
+  const functions = ["authorize", "pairCodeValidator", "observer"];
+  assertEquals(missing.sort(), ["broker", "listen", ...functions].sort());
+});
+
+Deno.test("settingRows() names each variable after its flag, but for two that all servers have", () => {
+  for (const { flag, variable } of settingRows()) {
+    const [name] = flag.split(" ");
+    if (name === "" || name === "--port" || name === "--host") continue;
+    const words = name.slice(2).replaceAll("-", "_").toUpperCase();
+    assertEquals(variable, `SOCKETPEER_${words}`);
+  }
 });
 
 Deno.test("parseCommand() takes several values of a list", () => {
@@ -392,7 +370,10 @@ Deno.test("settingRows() takes each default from where it is resolved", () => {
     rows.SOCKETPEER_PAIR_RATE,
     `${pairRate.burst}/${pairRate.perSecond}`,
   );
-  assertEquals(rows.SOCKETPEER_TURN_TTL, "3600");
+  assertEquals(rows.SOCKETPEER_TURN_TTL, "3600 s");
+  assertEquals(rows.SOCKETPEER_DRAIN_TIMEOUT, `${parse([]).drainTimeout} ms`);
+  assertEquals(rows.SOCKETPEER_LOG_LEVEL, parse([]).logs.level);
+  assertEquals(rows.SOCKETPEER_METRICS_HOST, parse([]).metrics.host);
   for (const [name, value] of Object.entries(rows)) {
     assertFalse(/undefined|object|NaN/.test(value), `${name}: ${value}`);
   }
@@ -407,18 +388,4 @@ Deno.test("helpText() names every flag, variable and default, in lines that fit"
   }
   const long = help.split("\n").filter((line) => line.length > 90);
   assertEquals(long, []);
-});
-
-Deno.test("docs/server.md lists every setting of the command as --help does", async () => {
-  const text = await Deno.readTextFile(
-    new URL("../../../docs/server.md", import.meta.url),
-  );
-  const [, table] = text.split(/^\| flag +\| variable +\|.*\n.*\n/m);
-  const listed = table.split("\n\n")[0].split("\n").map((line) => {
-    const cells = line.replace(/^\| *| *\|$/g, "").split(/ *\| */);
-    const [flag, variable, fallback, meaning] = cells
-      .map((cell) => cell.replaceAll("`", ""));
-    return { flag, variable, default: fallback, meaning };
-  });
-  assertEquals(listed, settingRows());
 });
