@@ -7,16 +7,7 @@
 
 // deno-lint-ignore-file no-console
 import { root, startDeno } from "./deno.ts";
-
-const ENTRIES = [
-  "mod.ts",
-  "client.ts",
-  "private.ts",
-  "server.ts",
-  "metrics.ts",
-  "brokers.ts",
-  "testing.ts",
-];
+import { ENTRIES } from "./entries.ts";
 
 const SHARED = ["src/protocol/", "src/errors.ts", "src/runtime.ts"];
 

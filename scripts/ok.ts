@@ -7,18 +7,9 @@
 
 // deno-lint-ignore-file no-console
 import { runDeno } from "./deno.ts";
+import { ENTRIES } from "./entries.ts";
 import { stdFlags } from "./std.ts";
 import { printTally, runTests, type Tally } from "./test.ts";
-
-const ENTRIES = [
-  "mod.ts",
-  "client.ts",
-  "private.ts",
-  "server.ts",
-  "metrics.ts",
-  "brokers.ts",
-  "testing.ts",
-];
 
 async function runGate(): Promise<Tally> {
   const flags = await stdFlags();

@@ -14,21 +14,11 @@
 import { existsSync } from "node:fs";
 import { parseArgs, stripVTControlCharacters } from "node:util";
 import { root, runDeno, startDeno } from "./deno.ts";
+import { ENTRIES } from "./entries.ts";
 import { stdFlags } from "./std.ts";
 
 /** Examples in doc comments and in Markdown are tests too. */
-const DOCUMENTED = [
-  "mod.ts",
-  "client.ts",
-  "private.ts",
-  "server.ts",
-  "metrics.ts",
-  "brokers.ts",
-  "testing.ts",
-  "src",
-  "README.md",
-  "docs",
-];
+const DOCUMENTED = [...ENTRIES, "src", "README.md", "docs"];
 
 /** Each is a step by itself, so no two browsers run at once. */
 const FOLDERS = [
