@@ -18,7 +18,8 @@ async function runGate(): Promise<Tally> {
     ["lint", "lint"],
     ["layers", "run", "-A", "scripts/check_layers.ts"],
     ["types", "check", "--quiet", ...flags, "."],
-    ["docs", "doc", "--lint", ...ENTRIES],
+    ["doc comments", "doc", "--lint", ...ENTRIES],
+    ["docs", "run", "-A", "scripts/docs.ts", "--check"],
     // Nothing is published, so what is not committed yet does no harm.
     ["publish", "publish", "--dry-run", "--allow-dirty", "--quiet"],
   ];

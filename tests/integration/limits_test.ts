@@ -3,9 +3,14 @@
  * told, and how the operator is.
  */
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { deadline } from "@std/async";
 import type { RefusalReason, SocketPeerServerOptions } from "../../server.ts";
+import {
+  OPTION_ROWS,
+  type OptionRow,
+  OPTIONS,
+} from "../../src/server/option_table.ts";
 import {
   type ObservedServer,
   observedServer,
@@ -312,6 +317,18 @@ const OTHERS: Readonly<Record<string, Row>> = {
 };
 
 const ROWS = { ...LIMITS, ...OTHERS };
+
+Deno.test("SocketPeerServer answers beyond each limit as the table of options says", () => {
+  for (const [name, { answer }] of Object.entries(LIMITS)) {
+    const { code, status }: OptionRow = OPTIONS[name as Limit];
+    assert(answer === code || answer === status, name);
+  }
+  const limits = OPTION_ROWS.filter(([, { code }]) => code !== undefined);
+  assertEquals(
+    limits.map(([name]) => name).sort(),
+    Object.keys(LIMITS).sort(),
+  );
+});
 
 for (const [name, { options, cross, answer, reason }] of Object.entries(ROWS)) {
   const what = reason ? `counts a refusal for ${reason}` : "refuses nothing";
