@@ -5,7 +5,7 @@
  */
 
 import { wallClock } from "../runtime.ts";
-import type { ServerEvent, ServerObserver } from "./server_event.ts";
+import type { EventOf, ServerEvent, ServerObserver } from "./server_event.ts";
 import { TokenBucket } from "./token_bucket.ts";
 
 /**
@@ -60,6 +60,63 @@ const CROWD_HINT =
 /** Longest text of somebody else's that a line quotes. */
 const MAX_QUOTED = 200;
 
+/** What becomes of an event of one kind. */
+interface LineRule<Event> {
+  readonly level: LogLevel | ((event: Event) => LogLevel);
+  fields(event: Event): Fields;
+}
+
+/** A rule for each kind of event; a record, so that none can be forgotten. */
+const LINES: {
+  readonly [Type in ServerEvent["type"]]: LineRule<EventOf<Type>>;
+} = {
+  open: { level: "debug", fields: ({ address }) => ({ address }) },
+  close: {
+    level: "debug",
+    fields: ({ address, code, reason, openMs }) => ({
+      address,
+      code,
+      reason: reason || undefined,
+      openMs,
+    }),
+  },
+  refuse: {
+    // What people do who use a code twice, or come late: nobody's fault.
+    level: ({ reason }) =>
+      reason === "busy" || reason === "closing" ? "debug" : "warn",
+    fields: ({ reason, address }) => ({ reason, address }),
+  },
+  crowd: {
+    level: "warn",
+    fields: ({ address, connections, total }) => ({
+      address,
+      connections,
+      total,
+      hint: CROWD_HINT,
+    }),
+  },
+  wait: { level: "debug", fields: () => ({}) },
+  pair: {
+    level: "info",
+    fields: ({ waitedMs, pairingMs }) => ({ waitedMs, pairingMs }),
+  },
+  upgrade: { level: "debug", fields: () => ({}) },
+  error: {
+    level: "error",
+    fields: (event) => ({ option: event.option, ...problem(event) }),
+  },
+  broker: {
+    level: ({ up }) => up ? "info" : "error",
+    fields: ({ up, reason }) => ({ state: up ? "joined" : "cut off", reason }),
+  },
+  link: {
+    level: ({ reason }) => reason === "bye" ? "info" : "warn",
+    fields: ({ reason }) => ({ reason }),
+  },
+  claim: { level: "debug", fields: ({ ms }) => ({ ms }) },
+  drain: { level: "info", fields: ({ connections }) => ({ connections }) },
+};
+
 /**
  * Makes an observer that writes down what happens, without pair codes or keys.
  *
@@ -95,9 +152,12 @@ export function logEvents(options: LogOptions): ServerObserver {
   };
 
   return (event) => {
-    const eventLevel = levelOf(event);
+    const rule = LINES[event.type] as LineRule<ServerEvent>;
+    const eventLevel = typeof rule.level === "function"
+      ? rule.level(event)
+      : rule.level;
     if (LOG_LEVELS.indexOf(eventLevel) < least) return;
-    let fields = fieldsOf(event);
+    let fields = rule.fields(event);
     if (event.type === "refuse") {
       const count = toSay(event.reason);
       if (count === 0) return;
@@ -113,62 +173,8 @@ export function logEvents(options: LogOptions): ServerObserver {
   };
 }
 
-function levelOf(event: ServerEvent): LogLevel {
-  switch (event.type) {
-    case "pair":
-    case "drain":
-      return "info";
-    case "broker":
-      return event.up ? "info" : "error";
-    case "link":
-      return event.reason === "bye" ? "info" : "warn";
-    case "crowd":
-      return "warn";
-    case "refuse":
-      // What people do who use a code twice, or come late: nobody's fault.
-      return event.reason === "busy" || event.reason === "closing"
-        ? "debug"
-        : "warn";
-    case "error":
-      return "error";
-    default:
-      return "debug";
-  }
-}
-
-function fieldsOf(event: ServerEvent): Fields {
-  switch (event.type) {
-    case "open":
-      return { address: event.address };
-    case "close": {
-      const { address, code, reason, openMs } = event;
-      return { address, code, reason: reason || undefined, openMs };
-    }
-    case "refuse":
-      return { reason: event.reason, address: event.address };
-    case "crowd": {
-      const { address, connections, total } = event;
-      return { address, connections, total, hint: CROWD_HINT };
-    }
-    case "pair":
-      return { waitedMs: event.waitedMs, pairingMs: event.pairingMs };
-    case "error":
-      return { option: event.option, ...problem(event) };
-    case "drain":
-      return { connections: event.connections };
-    case "broker":
-      return { state: event.up ? "joined" : "cut off", reason: event.reason };
-    case "link":
-      return { reason: event.reason };
-    case "claim":
-      return { ms: event.ms };
-    default:
-      return {};
-  }
-}
-
 /** What is known of an error. Never its stack: lines are lines. */
-function problem({ option, error }: ServerEvent & { type: "error" }): Fields {
+function problem({ option, error }: EventOf<"error">): Fields {
   if (!(error instanceof Error)) return { error: typeof error };
   const { name, message } = error;
   // It was given the pair code, or a password in a header or address, and may

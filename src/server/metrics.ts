@@ -33,6 +33,7 @@ import {
   UNRESPONSIVE,
 } from "../protocol/close_code.ts";
 import type {
+  EventOf,
   LinkLoss,
   RefusalReason,
   ServerEvent,
@@ -153,6 +154,33 @@ export class Metrics {
   readonly #draining: Gauge;
   readonly #losses: Counter<"reason">;
   readonly #claim: Histogram;
+
+  /** What counts each kind of event; a record, so that none can be forgotten. */
+  readonly #counts: {
+    readonly [Type in ServerEvent["type"]]:
+      | ((event: EventOf<Type>) => void)
+      | null;
+  } = {
+    open: () => this.#opened.inc(),
+    close: ({ code }) =>
+      this.#closes.inc({ code: CLOSE_CODES.has(code) ? code : "other" }),
+    refuse: ({ reason }) => this.#refusals.inc({ reason }),
+    // A hint for people, told once.
+    crowd: null,
+    // A gauge has who waits now, and a histogram for how long they did.
+    wait: null,
+    pair: ({ pairingMs, waitedMs }) => {
+      this.#pairing.observe(pairingMs / 1000);
+      this.#wait.observe(waitedMs / 1000);
+    },
+    upgrade: () => this.#upgrades.inc(),
+    error: ({ option }) => this.#errors.inc({ option }),
+    // A gauge has whether it is joined now, and a counter how often it was.
+    broker: null,
+    link: ({ reason }) => this.#losses.inc({ reason }),
+    claim: ({ ms }) => this.#claim.observe(ms / 1000),
+    drain: () => this.#draining.set(1),
+  };
 
   /**
    * Starts at nothing.
@@ -335,37 +363,9 @@ export class Metrics {
 
   /** Counts an event: a server's `observer`. It is bound. */
   readonly observe: ServerObserver = (event: ServerEvent): void => {
-    switch (event.type) {
-      case "open":
-        this.#opened.inc();
-        break;
-      case "close": {
-        const { code } = event;
-        this.#closes.inc({ code: CLOSE_CODES.has(code) ? code : "other" });
-        break;
-      }
-      case "refuse":
-        this.#refusals.inc({ reason: event.reason });
-        break;
-      case "pair":
-        this.#pairing.observe(event.pairingMs / 1000);
-        this.#wait.observe(event.waitedMs / 1000);
-        break;
-      case "upgrade":
-        this.#upgrades.inc();
-        break;
-      case "error":
-        this.#errors.inc({ option: event.option });
-        break;
-      case "drain":
-        this.#draining.set(1);
-        break;
-      case "link":
-        this.#losses.inc({ reason: event.reason });
-        break;
-      case "claim":
-        this.#claim.observe(event.ms / 1000);
-        break;
-    }
+    const count = this.#counts[event.type] as
+      | ((event: ServerEvent) => void)
+      | null;
+    count?.(event);
   };
 }

@@ -125,6 +125,12 @@ export type ServerEvent =
   /** The server closes: so many sockets are told to go elsewhere. */
   | { readonly type: "drain"; readonly connections: number };
 
+/** One kind of event. */
+export type EventOf<Type extends ServerEvent["type"]> = Extract<
+  ServerEvent,
+  { readonly type: Type }
+>;
+
 /** Takes what happens; what it throws is dropped. */
 export type ServerObserver = (event: ServerEvent) => void;
 
