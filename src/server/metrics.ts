@@ -17,21 +17,7 @@ import {
   Histogram,
   Registry,
 } from "prom-client";
-import {
-  BUSY,
-  ENDED_BY_SERVER,
-  LEAVE,
-  MALFORMED,
-  PAIR_CODE_REFUSED,
-  PAIR_TIMEOUT,
-  PEER_LEFT,
-  PEER_TIMEOUT,
-  RATE_LIMITED,
-  SERVICE_RESTART,
-  TAKEN_OVER,
-  UNAUTHORIZED,
-  UNRESPONSIVE,
-} from "../protocol/close_code.ts";
+import * as protocol from "../protocol/close_code.ts";
 import type {
   EventOf,
   LinkLoss,
@@ -74,20 +60,7 @@ const LOSSES: Readonly<Record<LinkLoss, true>> = {
  */
 const CLOSE_CODES: ReadonlySet<number> = new Set([
   ...[0, 1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1011],
-  SERVICE_RESTART,
-  1013,
-  LEAVE,
-  MALFORMED,
-  PAIR_CODE_REFUSED,
-  PAIR_TIMEOUT,
-  PEER_TIMEOUT,
-  BUSY,
-  TAKEN_OVER,
-  PEER_LEFT,
-  ENDED_BY_SERVER,
-  UNRESPONSIVE,
-  RATE_LIMITED,
-  UNAUTHORIZED,
+  ...Object.values(protocol).filter((value) => typeof value === "number"),
 ]);
 
 /** From what a server does at once to what a slow validator takes. */

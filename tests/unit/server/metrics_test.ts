@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { Metrics } from "../../../metrics.ts";
+import * as closeCodes from "../../../src/protocol/close_code.ts";
 import type {
   RefusalReason,
   ServerEvent,
@@ -150,6 +151,18 @@ Deno.test("Metrics has every reason for a refusal from the start", async () => {
   const names = Object.keys(await read(metricsOf()));
   for (const reason of Object.keys(REASONS)) {
     assert(names.includes(`socketpeer_refusals_total{reason="${reason}"}`));
+  }
+});
+
+Deno.test("Metrics has a series of its own for each close code of the protocol", async () => {
+  const metrics = metricsOf();
+  const codes = Object.values(closeCodes)
+    .filter((value) => typeof value === "number");
+  for (const code of codes) metrics.observe(closed(code));
+  const series = await read(metrics);
+  for (const code of codes) {
+    const name = `socketpeer_connections_closed_total{code="${code}"}`;
+    assertEquals(series[name], 1, name);
   }
 });
 
