@@ -1,28 +1,32 @@
 import type { Message, SocketPeer, SocketPeerEvents } from "../../client.ts";
 
-/** Every event, in the order in which docs/client.md lists them. */
-const EVENTS: readonly (keyof SocketPeerEvents)[] = [
-  "connect",
-  "connect_error",
-  "connect_timeout",
-  "data",
-  "drain",
-  "reconnect",
-  "reconnect_error",
-  "reconnect_timeout",
-  "upgrade_attempt",
-  "upgrade",
-  "upgrade_error",
-  "downgrade",
-  "close",
-  "busy",
-  "error",
-  "statechange",
-];
+/** Every event; a record, so that none can be forgotten. */
+const NAMES: Readonly<Record<keyof SocketPeerEvents, true>> = {
+  code: true,
+  connect: true,
+  connect_error: true,
+  connect_timeout: true,
+  data: true,
+  drain: true,
+  reconnect: true,
+  reconnect_error: true,
+  reconnect_timeout: true,
+  upgrade_attempt: true,
+  upgrade: true,
+  upgrade_error: true,
+  downgrade: true,
+  close: true,
+  busy: true,
+  error: true,
+  statechange: true,
+};
+
+/** The names of all events of a peer. */
+export const EVENTS = Object.keys(NAMES) as (keyof SocketPeerEvents)[];
 
 /** What happened to a peer. */
 export interface Recording {
-  /** The names of its events, but for `data` and `statechange`. */
+  /** The names of its events, but for `data`, `statechange` and `code`. */
   readonly events: string[];
   /** Its messages. */
   readonly messages: Message[];
@@ -48,7 +52,7 @@ export function record(peer: SocketPeer): Recording {
       (recording.args[event] ??= []).push(args);
       if (event === "data") recording.messages.push(args[0] as Message);
       else if (event === "statechange") recording.states.push(String(args[0]));
-      else recording.events.push(event);
+      else if (event !== "code") recording.events.push(event);
       if (event === "error") {
         recording.codes.push((args[0] as { code: string }).code);
       }
