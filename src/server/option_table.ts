@@ -106,18 +106,18 @@ export const OPTIONS = {
     says: "whether to listen; with `false`, mount `handler` in a server of " +
       "yours",
   }),
-  host: text({
-    default: "0.0.0.0",
-    says: "address to listen on",
-    flag: "host",
-    variable: "HOST",
-  }),
   port: whole({
     default: 3000,
     most: 65_535,
     says: "port to listen on; 0 for any free one",
     flag: "port",
     variable: "PORT",
+  }),
+  host: text({
+    default: "0.0.0.0",
+    says: "address to listen on",
+    flag: "host",
+    variable: "HOST",
   }),
   path: text({
     default: DEFAULT_PATH,
