@@ -73,6 +73,74 @@ const WAIT_SECONDS = [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
 const CLAIM_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05]
   .concat([0.1, 0.25, 0.5, 1, 2]);
 
+/** The server's own numbers. */
+type Numbered = Exclude<keyof ServerStats, "sharing"> | keyof SharingStats;
+
+/**
+ * A series for each number that the server has itself, a counter where its name
+ * ends with `_total`; a record, so that none can be forgotten.
+ */
+const NUMBERS: Readonly<
+  Record<Numbered, { readonly name: string; readonly help: string } | null>
+> = {
+  connections: {
+    name: "socketpeer_connections",
+    help: "WebSockets that are open.",
+  },
+  waiting: { name: "socketpeer_waiting_peers", help: "Peers that wait alone." },
+  pairs: {
+    name: "socketpeer_pairs",
+    help: "Conversations with both peers here.",
+  },
+  relayedPackets: {
+    name: "socketpeer_relayed_packets_total",
+    help: "Packets passed from one peer to the other.",
+  },
+  relayedBytes: {
+    name: "socketpeer_relayed_bytes_total",
+    help: "Bytes of those packets.",
+  },
+  up: {
+    name: "socketpeer_broker_up",
+    help: "1 while this server is one of the nodes that its broker joins.",
+  },
+  // Prometheus knows how long `up` has been 0.
+  downMs: null,
+  births: {
+    name: "socketpeer_broker_joins_total",
+    help: "How often it has become one of them: over 1, it was cut off.",
+  },
+  nodes: { name: "socketpeer_nodes", help: "Nodes, this one too." },
+  links: {
+    name: "socketpeer_links",
+    help: "Other nodes that peers of this one have to do with.",
+  },
+  claims: {
+    name: "socketpeer_claimed_codes",
+    help: "Pair codes that this node decides about.",
+  },
+  remotePeers: {
+    name: "socketpeer_remote_peers",
+    help: "Peers of other nodes that have their places here.",
+  },
+  forwardedPackets: {
+    name: "socketpeer_forwarded_packets_total",
+    help: "Packets and signaling sent to other nodes.",
+  },
+  forwardedBytes: {
+    name: "socketpeer_forwarded_bytes_total",
+    help: "Bytes of all messages to other nodes.",
+  },
+  forwardedMessages: {
+    name: "socketpeer_forwarded_messages_total",
+    help: "Messages to other nodes that have brought something.",
+  },
+  waitingBytes: {
+    name: "socketpeer_link_waiting_bytes",
+    help: "Bytes that wait for other nodes to take what was sent before.",
+  },
+};
+
 /** Options of {@linkcode Metrics}. */
 export interface MetricsOptions {
   /**
@@ -162,53 +230,37 @@ export class Metrics {
    */
   constructor(stats: () => ServerStats, options: MetricsOptions = {}) {
     const registers = [this.#registry];
-    type Own = Exclude<keyof ServerStats, "sharing">;
-    const read = (key: Own | keyof SharingStats) => {
-      const { sharing, ...own } = stats();
-      return Number({ ...sharing, ...own }[key] ?? 0);
-    };
-    const gauge = (
-      name: string,
-      help: string,
-      key: Own | keyof SharingStats,
-    ) =>
-      new Gauge({
-        name,
-        help,
-        registers,
-        collect() {
-          this.set(read(key));
-        },
-      });
-    const total = (
-      name: string,
-      help: string,
-      key: Own | keyof SharingStats,
-    ) =>
-      new Counter({
-        name,
-        help,
-        registers,
-        collect() {
-          // The server counts; a counter takes no number but an increase.
-          this.reset();
-          this.inc(read(key));
-        },
-      });
+    for (const key of Object.keys(NUMBERS) as Numbered[]) {
+      const number = NUMBERS[key];
+      if (number === null) continue;
+      const { name, help } = number;
+      const read = () => {
+        const { sharing, ...own } = stats();
+        return Number({ ...sharing, ...own }[key] ?? 0);
+      };
+      if (name.endsWith("_total")) {
+        new Counter({
+          name,
+          help,
+          registers,
+          collect() {
+            // The server counts; a counter takes no number but an increase.
+            this.reset();
+            this.inc(read());
+          },
+        });
+      } else {
+        new Gauge({
+          name,
+          help,
+          registers,
+          collect() {
+            this.set(read());
+          },
+        });
+      }
+    }
 
-    gauge("socketpeer_connections", "WebSockets that are open.", "connections");
-    gauge("socketpeer_waiting_peers", "Peers that wait alone.", "waiting");
-    gauge("socketpeer_pairs", "Conversations with both peers here.", "pairs");
-    total(
-      "socketpeer_relayed_packets_total",
-      "Packets passed from one peer to the other.",
-      "relayedPackets",
-    );
-    total(
-      "socketpeer_relayed_bytes_total",
-      "Bytes of those packets.",
-      "relayedBytes",
-    );
     this.#opened = new Counter({
       name: "socketpeer_connections_opened_total",
       help: "WebSockets that were opened.",
@@ -255,52 +307,6 @@ export class Metrics {
       registers,
     });
 
-    gauge(
-      "socketpeer_broker_up",
-      "1 while this server is one of the nodes that its broker joins.",
-      "up",
-    );
-    total(
-      "socketpeer_broker_joins_total",
-      "How often it has become one of them: over 1, it was cut off.",
-      "births",
-    );
-    gauge("socketpeer_nodes", "Nodes, this one too.", "nodes");
-    gauge(
-      "socketpeer_links",
-      "Other nodes that peers of this one have to do with.",
-      "links",
-    );
-    gauge(
-      "socketpeer_claimed_codes",
-      "Pair codes that this node decides about.",
-      "claims",
-    );
-    gauge(
-      "socketpeer_remote_peers",
-      "Peers of other nodes that have their places here.",
-      "remotePeers",
-    );
-    total(
-      "socketpeer_forwarded_packets_total",
-      "Packets and signaling sent to other nodes.",
-      "forwardedPackets",
-    );
-    total(
-      "socketpeer_forwarded_bytes_total",
-      "Bytes of all messages to other nodes.",
-      "forwardedBytes",
-    );
-    total(
-      "socketpeer_forwarded_messages_total",
-      "Messages to other nodes that have brought something.",
-      "forwardedMessages",
-    );
-    gauge(
-      "socketpeer_link_waiting_bytes",
-      "Bytes that wait for other nodes to take what was sent before.",
-      "waitingBytes",
-    );
     this.#losses = new Counter({
       name: "socketpeer_links_lost_total",
       help: "Links to other nodes that were lost, by reason.",
