@@ -48,7 +48,8 @@ console.log("In private now. What you type goes to the other.");
 peer.on("data", (message) => console.log(`> ${message}`));
 peer.on("close", ({ reason }) => {
   console.log(`It has ended: ${reason}`);
-  process.exit();
+  // Not process.exit(): the other waits to hear that this one knows.
+  lines.close();
 });
 for await (const line of typed) peer.send(line);
 peer.close();
