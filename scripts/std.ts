@@ -28,6 +28,11 @@ export async function stdFlags(): Promise<string[]> {
   // `--import-map` takes the place of all of deno.json's imports, so the map
   // is made from them. As a `data:` URL it leaves no file behind.
   const map = Object.fromEntries(imports);
+  // In deno.json a name stands for what is in its package, too.
+  for (const [name, target] of imports) {
+    const [, path] = target.match(/^npm:((?:@[^/]+\/)?[^/]+)$/) ?? [];
+    if (path) map[`${name}/`] = `npm:/${path}/`;
+  }
   for (const [name] of std) {
     map[name] = new URL(
       `tests/support/std/${name.slice("@std/".length)}.ts`,
