@@ -36,7 +36,7 @@ Deno.test("Each example is listed in examples/README.md with a command", () => {
 Deno.test("Each example is run by a test", async () => {
   const tests = await read("tests/integration/examples_test.ts") +
     await read("tests/browser/examples_test.ts");
-  assertEquals(examples.filter((name) => !tests.includes(`"${name}"`)), []);
+  assertEquals(examples.filter((name) => !tests.includes(`${name}"`)), []);
 });
 
 for (const name of examples) {
