@@ -7,12 +7,8 @@ import {
   assertNotEquals,
 } from "@std/assert";
 import { root } from "../../scripts/deno.ts";
-import {
-  commands,
-  Example,
-  linkNativePart,
-  temporaryFolder,
-} from "../support/example.ts";
+import { linkNativePart } from "../support/bundle_example.ts";
+import { commands, Example, temporaryFolder } from "../support/example.ts";
 import { findRuntime } from "../support/node_process.ts";
 import { RawPair } from "../support/raw_client.ts";
 import { startServer } from "../support/start_server.ts";

@@ -1,32 +1,7 @@
-/**
- * Makes one file of an example, for a page or for Node, which know nothing of
- * deno.json.
- *
- * @module
- */
-
 import * as esbuild from "esbuild";
 import { createRequire, isBuiltin } from "node:module";
 import { fileURLToPath } from "node:url";
-import { root } from "../../scripts/deno.ts";
-
-/** Who is to run it, and what esbuild has to know of that. */
-const PLATFORMS = {
-  node: {
-    platform: "node",
-    target: "node20",
-    // Most packages are CommonJS, and ask for Node's modules as such.
-    banner: {
-      js: `import { createRequire, isBuiltin } from "node:module";` +
-        `const require = createRequire(import.meta.url);`,
-    },
-  },
-  browser: {
-    platform: "browser",
-    // React runs effects twice where it is not built for production.
-    define: { "process.env.NODE_ENV": `"development"` },
-  },
-} as const satisfies Record<string, esbuild.BuildOptions>;
+import { root, runDeno } from "../../scripts/deno.ts";
 
 /** Finds packages where Deno has put them, and this one's own modules. */
 const denoPackages: esbuild.Plugin = {
@@ -49,19 +24,31 @@ const denoPackages: esbuild.Plugin = {
   },
 };
 
-/** The text of that file, which is an ES module. */
-export async function bundleExample(
-  example: string,
-  platform: keyof typeof PLATFORMS,
-): Promise<string> {
+/** Bundles that were made, by their examples. */
+const bundles = new Map<string, Promise<string>>();
+
+/** The text of one module with an example in it, for Node. */
+export function bundleExample(example: string): Promise<string> {
+  const bundle = bundles.get(example) ?? build(example);
+  bundles.set(example, bundle);
+  return bundle;
+}
+
+async function build(example: string): Promise<string> {
+  await download(example);
   try {
     const { outputFiles: [{ text }] } = await esbuild.build({
-      ...PLATFORMS[platform],
       entryPoints: [fileURLToPath(new URL(`examples/${example}`, root))],
       bundle: true,
+      platform: "node",
       format: "esm",
-      jsx: "automatic",
+      target: "node20",
       tsconfigRaw: {},
+      // Most packages are CommonJS, and ask for Node's modules as such.
+      banner: {
+        js: `import { createRequire } from "node:module";` +
+          `const require = createRequire(import.meta.url);`,
+      },
       // The command runs on Deno alone.
       external: ["*/server/cli.ts"],
       plugins: [denoPackages],
@@ -72,4 +59,29 @@ export async function bundleExample(
     // Its child process would keep this one alive.
     await esbuild.stop();
   }
+}
+
+/**
+ * A folder in which Node finds the native part of `@roamhq/wrtc`, which Deno
+ * keeps elsewhere.
+ */
+export async function linkNativePart(folder: string): Promise<string> {
+  await download("node_peer.mjs");
+  const { os, arch } = Deno.build;
+  const names = { x86_64: "x64", aarch64: "arm64" };
+  const system = os === "windows" ? "win32" : os;
+  const name = `@roamhq/wrtc-${system}-${names[arch]}`;
+  const { resolve } = createRequire(import.meta.resolve("@roamhq/wrtc"));
+  const modules = `${folder}/native`;
+  await Deno.mkdir(`${modules}/@roamhq`, { recursive: true });
+  await Deno.symlink(
+    fileURLToPath(new URL(".", `file://${resolve(name)}`)),
+    `${modules}/${name}`,
+  );
+  return modules;
+}
+
+/** Has Deno fetch the packages of an example, as only those are found. */
+async function download(example: string): Promise<void> {
+  await runDeno("cache", "--quiet", `examples/${example}`);
 }

@@ -1,5 +1,4 @@
 import { deadline } from "@std/async";
-import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { root } from "../../scripts/deno.ts";
 import { bundleExample } from "./bundle_example.ts";
@@ -75,7 +74,7 @@ export class Example implements AsyncDisposable {
     options: ExampleOptions & { cwd: string },
   ): Promise<Example> {
     const path = `${options.cwd}/${file}`;
-    await Deno.writeTextFile(path, await bundleExample(file, "node"));
+    await Deno.writeTextFile(path, await bundleExample(file));
     // Later ones have a WebSocket of themselves.
     const flags = major < 22 ? ["--experimental-websocket"] : [];
     return new Example("node", [
@@ -154,23 +153,4 @@ export async function temporaryFolder(): Promise<
     path,
     [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }),
   };
-}
-
-/**
- * A folder in which Node finds the native part of `@roamhq/wrtc`, which Deno
- * keeps elsewhere.
- */
-export async function linkNativePart(folder: string): Promise<string> {
-  const { os, arch } = Deno.build;
-  const names = { x86_64: "x64", aarch64: "arm64" };
-  const system = os === "windows" ? "win32" : os;
-  const name = `@roamhq/wrtc-${system}-${names[arch]}`;
-  const { resolve } = createRequire(import.meta.resolve("@roamhq/wrtc"));
-  const modules = `${folder}/native`;
-  await Deno.mkdir(`${modules}/@roamhq`, { recursive: true });
-  await Deno.symlink(
-    fileURLToPath(new URL(".", `file://${resolve(name)}`)),
-    `${modules}/${name}`,
-  );
-  return modules;
 }
