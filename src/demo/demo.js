@@ -3,13 +3,19 @@
  * of the library; the rest shows what happens meanwhile.
  */
 
+import { breakButtons, showPings } from "./chaos.js";
 import { completeField } from "./complete_field.js";
+import { $, inBytes, make, write } from "./dom.js";
+import { Files } from "./files.js";
+import { channelWay } from "./hooks.js";
+import { Meter } from "./meter.js";
+import { Pings } from "./pings.js";
 import { qrCode } from "./qr.js";
 
-const EVENTS =
-  ("code connect connect_error connect_timeout data drain reconnect " +
-    "reconnect_error reconnect_timeout upgrade_attempt upgrade upgrade_error " +
-    "downgrade close busy error statechange").split(" ");
+/** Messages, and room for more, come too often for a log. */
+const EVENTS = ("code connect connect_error connect_timeout reconnect " +
+  "reconnect_error reconnect_timeout upgrade_attempt upgrade upgrade_error " +
+  "downgrade close busy error statechange").split(" ");
 
 /** Where the person here is, and the peer: what to say of it. */
 const STATES = {
@@ -47,7 +53,14 @@ const PATHS = {
   none: "",
   relay: ", through the server",
   direct: ", from page to page",
+  turn: ", by a TURN server",
 };
+
+/**
+ * How much may wait for the other: less than the library would take, so that
+ * it is soon seen that somebody does not read.
+ */
+const HIGH_WATER_BYTES = 1_048_576;
 
 const REASONS = {
   local: "You closed the conversation.",
@@ -101,17 +114,25 @@ const SERIOUS = ["CODE_USED", "NOT_PRIVATE", "TAMPERED", "WRONG_SECRET"];
 /** Errors after which another code may help. */
 const OF_THE_CODE = [...SERIOUS, "BUSY", "PAIR_CODE_REFUSED"];
 
-const $ = (id) => document.getElementById(id);
-
 let peer;
 let step = "invite";
 let state = "idle";
 /** The code of the error that is shown. */
 let shown;
-/** Labels of own messages that the other peer may not have yet. */
+/** How many messages were sent, with those that nobody reads. */
+let count = 0;
+/** Own messages that the other peer may not have yet: number, and label. */
 let sent = [];
 /** The same, of a conversation that is closed and not over yet. */
 let leaving = [];
+/** What goes on in the conversation beside the chat. */
+let files;
+let meter = new Meter();
+let pings;
+/** What the data channel runs over, as far as the browser tells. */
+let way;
+/** Whether nothing is read. */
+let paused = false;
 
 /**
  * Makes the peer: for the other's code, or for one of its own.
@@ -121,7 +142,12 @@ let leaving = [];
 function start(pairCode) {
   // The server is beside the page, wherever that is.
   const url = new URL(document.body.dataset.server, location.href).href;
-  const next = new SocketPeer({ pairCode, url, autoconnect: false });
+  const next = new SocketPeer({
+    pairCode,
+    url,
+    autoconnect: false,
+    highWaterMark: HIGH_WATER_BYTES,
+  });
   if (pairCode && next.pairCode === peer?.pairCode && step === "invite") {
     throw new TypeError(
       "This is your own code: let the other enter it. If they gave you one, " +
@@ -134,6 +160,15 @@ function start(pairCode) {
   problem(null);
   write("joined", pairCode ? peer.pairCode : "");
   invite("");
+  count = 0;
+  meter = new Meter();
+  pings = new Pings((message) => trySend(message));
+  files = new Files({
+    send: (message) => trySend(message),
+    drained: () => next.drained(),
+    show: (who, card) => say(who, card),
+    pause: () => pause(!paused),
+  });
 
   peer.on("code", invite);
   peer.on("connect", () => {
@@ -141,9 +176,11 @@ function start(pairCode) {
     problem(null);
     say("note", "The other peer is here.");
     label(sent, "");
+    // Another program would make nothing of pings.
+    trySend({ demo: "hello" });
     write("verification", peer.verification.replaceAll("-", " "));
   });
-  peer.on("data", (message) => say("other", inWords(message)));
+  pause(false);
   peer.on("reconnect", () => label(sent, ""));
   peer.on("upgrade", () => shown === "UPGRADE" && problem(null));
   peer.on("close", ({ reason, unacknowledged }) => {
@@ -154,9 +191,12 @@ function start(pairCode) {
     }
     label(leaving, "");
     label(
-      leaving.slice(leaving.length - unacknowledged),
+      leaving.filter(({ number }) => number > count - unacknowledged),
       begun ? "may not have arrived" : "not delivered",
     );
+    files.stop();
+    pings.stop();
+    pause(false);
   });
   peer.on("error", (error) => {
     // That nobody has come yet is no problem: the peer goes on waiting.
@@ -191,10 +231,8 @@ $("form").onsubmit = (event) => {
   event.preventDefault();
   const text = $("text").value;
   if (!text) return;
-  // All that was sent before has arrived.
-  if (peer.bufferedAmount === 0) sent = [];
   try {
-    peer.send(text);
+    send(text);
   } catch (error) {
     // Nothing was taken: the text stays.
     problem(error);
@@ -202,19 +240,139 @@ $("form").onsubmit = (event) => {
   }
   const status = make("small", peer.connected ? "" : "waits for the other");
   say("own", text, status);
-  sent.push(status);
-  // Back to the end, for who has read further up.
-  $("messages").parentElement.scrollTop = 0;
+  sent.push({ number: count, status });
   $("text").value = "";
   $("text").focus();
 };
+
+/** Sends a message of any kind; returns how many bytes were, with it. */
+function send(message) {
+  // All that was sent before has arrived.
+  if (peer.bufferedAmount === 0) sent = [];
+  peer.send(message);
+  count++;
+  return meter.send(bytesOf(message));
+}
+
+/** The same, of what nobody has typed: nothing where it is refused. */
+function trySend(message) {
+  try {
+    return send(message);
+  } catch (error) {
+    if (error.code === "QUEUE_FULL") problem(error);
+    return undefined;
+  }
+}
+
+/** Takes a message of the other peer. */
+function take(message) {
+  meter.take(bytesOf(message));
+  const { demo } = message ?? {};
+  if (demo === "hello") pings.start();
+  else if (demo === "ping") pings.ping(message);
+  else if (demo === "pong") pings.pong(message);
+  else {
+    const ofFile = message instanceof Uint8Array
+      ? files.bytes(message)
+      : demo && files.header(message);
+    if (!ofFile) say("other", inWords(message));
+  }
+}
+
+/**
+ * Stops reading, or reads on. Without a listener the library takes nothing, and
+ * the other side is held up: that is all it takes.
+ */
+function pause(whether) {
+  paused = whether;
+  peer.off("data", take);
+  if (!paused) peer.on("data", take);
+  $("pause").ariaPressed = String(paused);
+  watch();
+}
+
+$("pause").onclick = () => {
+  pause(!paused);
+  write(
+    "broken",
+    paused
+      ? "You read nothing. What the other sends waits there, once there is " +
+        "no room left on the way."
+      : "You read on.",
+  );
+};
+
+/** Sends files, one beside the other. */
+function sendFiles(list) {
+  if ($("text").disabled) return;
+  for (const file of list) files.send(file);
+}
+
+$("attach").onclick = () => $("files").click();
+$("files").onchange = () => {
+  sendFiles($("files").files);
+  // Else the same one could not be chosen again.
+  $("files").value = "";
+};
+addEventListener("paste", ({ clipboardData }) => {
+  sendFiles(clipboardData.files);
+});
+
+/** Whether files are dragged, and not a text, which belongs to the field. */
+function dragsFiles({ dataTransfer }) {
+  return dataTransfer?.types.includes("Files");
+}
+addEventListener("dragover", (event) => {
+  if (!dragsFiles(event)) return;
+  // Wherever it is dropped: a browser would leave the page to show it.
+  event.preventDefault();
+  document.body.classList.add("dragged");
+});
+addEventListener("dragleave", ({ relatedTarget }) => {
+  if (!relatedTarget) document.body.classList.remove("dragged");
+});
+addEventListener("drop", (event) => {
+  if (!dragsFiles(event)) return;
+  event.preventDefault();
+  document.body.classList.remove("dragged");
+  sendFiles(event.dataTransfer.files);
+});
+
+breakButtons(() => meter.mark());
+
+/** Shows what has come through since, and how. */
+function watch() {
+  if (!peer) return;
+  meter.waiting(peer.bufferedAmount);
+  files.progress(meter.delivered, paused);
+  showPings(pings);
+  const { arrived, delivered } = meter.rates;
+  const { roundTripMs } = pings;
+  write("round-trip", roundTripMs ? `${Math.ceil(roundTripMs)} ms` : "–");
+  write("rate-in", `${inBytes(arrived)}/s`);
+  write("rate-out", `${inBytes(delivered)}/s`);
+  write("arrived", inBytes(meter.arrived));
+  write("delivered", inBytes(meter.delivered));
+}
+
+setInterval(async () => {
+  const path = peer?.path ?? "none";
+  way = path === "direct" ? await channelWay() : undefined;
+  if (step !== "talk") return;
+  watch();
+  meter.step(way ?? path);
+  meter.draw($("plot"));
+  showPath();
+}, Meter.STEP_MS);
 
 /** Has nothing more come of a peer: two of one page could meet each other. */
 function stop() {
   // What is said of it from now on belongs to none that is shown.
   peer?.removeAllListeners();
   peer?.destroy();
-  for (const status of [...leaving, ...sent]) {
+  files?.stop();
+  pings?.stop();
+  for (const { status } of [...leaving, ...sent]) {
     if (status.textContent) status.textContent = "not delivered";
   }
   peer = undefined;
@@ -344,9 +502,8 @@ function show() {
   const path = peer?.path ?? "none";
   Object.assign(document.body.dataset, { step, state, path });
   write("state", STATES[step][state] ?? STOPPED);
-  write("path", path);
-  write("path-words", PATHS[path]);
-  $("lock").hidden = step !== "talk";
+  showPath();
+  $("lock").hidden = $("facts").hidden = step !== "talk";
   $("close").hidden = step !== "talk" || state === "closed";
   $("connect").hidden = state !== "reconnecting";
   const atFault = step !== "talk" && OF_THE_CODE.includes(shown);
@@ -354,7 +511,9 @@ function show() {
   // Where something went wrong, the button stands there.
   $("again").hidden = atFault || step !== "join" && step !== "over";
   const stopped = step === "over" || step === "broken";
-  $("text").disabled = $("send").disabled = stopped || state === "closed";
+  for (const id of ["text", "send", "attach"]) {
+    $(id).disabled = stopped || state === "closed";
+  }
   $("hint").hidden = state === "connected" || step === "broken";
   write(
     "hint",
@@ -363,6 +522,14 @@ function show() {
         "or enter one."
       : "The other peer is not here. What you send now waits for it.",
   );
+}
+
+/** Shows which way messages go. */
+function showPath() {
+  const path = peer?.path ?? "none";
+  const shown = path === "direct" && way === "turn" ? "TURN" : path;
+  write("path", shown);
+  write("path-words", PATHS[shown.toLowerCase()]);
 }
 
 /** Shows what went wrong, or with null that all is well again. */
@@ -379,20 +546,22 @@ function problem(error) {
 function say(who, ...parts) {
   const speaker = make("span", { own: "You: ", other: "Other: " }[who] ?? "");
   speaker.className = "unseen";
-  const line = make("p", speaker, ...parts);
+  // A file is more than a paragraph holds.
+  const line = make("div", speaker, ...parts);
   line.className = who;
   append("messages", line);
+  // Back to the end, for who has read further up.
+  if (who === "own") $("messages").parentElement.scrollTop = 0;
 }
 
-/** Texts go in as text, never as HTML: the other peer may send anything. */
-function make(tag, ...parts) {
-  const element = document.createElement(tag);
-  element.append(...parts);
-  return element;
+function label(messages, text) {
+  for (const { status } of messages) status.textContent = text;
 }
 
-function label(elements, text) {
-  for (const element of elements) element.textContent = text;
+function bytesOf(message) {
+  if (message instanceof Uint8Array) return message.length;
+  const text = typeof message === "string" ? message : JSON.stringify(message);
+  return new TextEncoder().encode(text).length;
 }
 
 /** A message as text: another program may send more than that. */
@@ -405,7 +574,6 @@ function inWords(message) {
 function log(name, [first, second]) {
   let detail = first?.code ?? JSON.stringify(first) ?? "";
   if (name === "error") detail += `: ${first.message}`;
-  if (name === "data") detail = inWords(first).slice(0, 80);
   if (name === "statechange") detail = `${second} → ${first}`;
   // A log gets copied to others.
   if (name === "code") detail = "";
@@ -420,13 +588,11 @@ function append(id, line) {
   if ($(id).childElementCount > 500) $(id).firstElementChild.remove();
 }
 
-/** Writes only what is new, as a screen reader reads it aloud. */
-function write(id, text) {
-  if ($(id).textContent !== text) $(id).textContent = text;
-}
-
 completeField($("other-code"), $("words"), SocketPeer.completeCode);
 write("host", location.host);
+const { network } = document.body.dataset;
+write("addresses", network);
+$("network").hidden = !network;
 $("local").hidden = !/^(localhost|127\..*|\[::1\])$/.test(location.hostname);
 addEventListener("hashchange", joinByAddress);
 if (!joinByAddress()) renew();

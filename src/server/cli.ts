@@ -27,7 +27,7 @@ import { SocketPeerServer } from "./socket_peer_server.ts";
  */
 const PAGE_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; " +
-  "img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'";
+  "img-src data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'";
 
 /** A file that the command serves. */
 interface ServedFile {
@@ -50,6 +50,19 @@ function bundle(name: string): ServedFile {
   };
 }
 
+/** The parts of the demo page, each for itself: there is no build. */
+const DEMO_MODULES = [
+  "chaos",
+  "complete_field",
+  "demo",
+  "dom",
+  "files",
+  "hooks",
+  "meter",
+  "pings",
+  "qr",
+];
+
 /** Files that the command serves beside the peers, by path. */
 const FILES: Readonly<Record<string, ServedFile>> = {
   "/": {
@@ -58,12 +71,10 @@ const FILES: Readonly<Record<string, ServedFile>> = {
     headers: { "content-security-policy": PAGE_POLICY },
   },
   "/demo.css": { file: "../demo/demo.css", type: "text/css" },
-  "/demo.js": { file: "../demo/demo.js", type: "text/javascript" },
-  "/complete_field.js": {
-    file: "../demo/complete_field.js",
-    type: "text/javascript",
-  },
-  "/qr.js": { file: "../demo/qr.js", type: "text/javascript" },
+  ...Object.fromEntries(DEMO_MODULES.map((name) => [
+    `/${name}.js`,
+    { file: `../demo/${name}.js`, type: "text/javascript" },
+  ])),
   "/socketpeer.min.js": bundle("socketpeer.min.js"),
   "/socketpeer.private.min.js": bundle("socketpeer.private.min.js"),
 };
