@@ -167,7 +167,7 @@ function start(pairCode) {
     send: (message) => trySend(message),
     drained: () => next.drained(),
     show: (who, card) => say(who, card),
-    pause: () => pause(!paused),
+    pause: togglePause,
   });
 
   peer.on("code", invite);
@@ -288,11 +288,12 @@ function pause(whether) {
   peer.off("data", take);
   if (!paused) peer.on("data", take);
   $("pause").ariaPressed = String(paused);
-  watch();
 }
 
-$("pause").onclick = () => {
+function togglePause() {
   pause(!paused);
+  watch();
+  show();
   write(
     "broken",
     paused
@@ -300,7 +301,9 @@ $("pause").onclick = () => {
         "no room left on the way."
       : "You read on.",
   );
-};
+}
+
+$("pause").onclick = togglePause;
 
 /** Sends files, one beside the other. */
 function sendFiles(list) {
@@ -501,6 +504,8 @@ function joinByAddress() {
 function show() {
   const path = peer?.path ?? "none";
   Object.assign(document.body.dataset, { step, state, path });
+  // What a data channel runs over is looked up once a step.
+  if (path !== "direct") meter.saw(path);
   write("state", STATES[step][state] ?? STOPPED);
   showPath();
   $("lock").hidden = $("facts").hidden = step !== "talk";
@@ -514,14 +519,19 @@ function show() {
   for (const id of ["text", "send", "attach"]) {
     $(id).disabled = stopped || state === "closed";
   }
-  $("hint").hidden = state === "connected" || step === "broken";
-  write(
-    "hint",
-    stopped
-      ? "A code is good for one conversation: for another, take a new one, " +
-        "or enter one."
-      : "The other peer is not here. What you send now waits for it.",
-  );
+  $("hint").hidden = !paused && state === "connected" || step === "broken";
+  write("hint", hint(stopped));
+}
+
+/** What the person here should know before writing. */
+function hint(stopped) {
+  if (stopped) {
+    return "A code is good for one conversation: for another, take a new one, " +
+      "or enter one.";
+  }
+  return state === "connected" && paused
+    ? "You read nothing now: what the other sends waits."
+    : "The other peer is not here. What you send now waits for it.";
 }
 
 /** Shows which way messages go. */

@@ -9,6 +9,9 @@ const STEPS = 120;
 /** What the rate is taken over, in bars. */
 const RATE_STEPS = 4;
 
+/** From the best to the worst. */
+const WAYS = ["direct", "turn", "relay", "none"];
+
 const HEIGHT = 40;
 /** Bars as high as the picture: 100 MB in one step. */
 const FULL = Math.log10(1e8);
@@ -27,6 +30,8 @@ export class Meter {
   #steps = [];
   #last = { arrived: 0, delivered: 0 };
   #marked = false;
+  /** The worst path since the last step. */
+  #worst;
 
   /** A message was accepted; returns how many bytes were, with it. */
   send(bytes) {
@@ -48,15 +53,22 @@ export class Meter {
     this.#marked = true;
   }
 
+  /** Messages take this path now. A break may be shorter than a step. */
+  saw(path) {
+    if (WAYS.indexOf(path) > WAYS.indexOf(this.#worst)) this.#worst = path;
+  }
+
   /** Ends a step. */
   step(path) {
+    this.saw(path);
     this.#steps.push({
-      path,
+      path: this.#worst,
       marked: this.#marked,
       arrived: this.arrived - this.#last.arrived,
       delivered: this.delivered - this.#last.delivered,
     });
     this.#marked = false;
+    this.#worst = undefined;
     this.#last = { arrived: this.arrived, delivered: this.delivered };
     if (this.#steps.length > STEPS) this.#steps.shift();
   }
