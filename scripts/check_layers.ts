@@ -107,6 +107,7 @@ const PLATFORM_MODULES = [
   "src/runtime.ts",
   "src/server/adapters/",
   "src/server/cli.ts",
+  "src/server/demo_chaos.ts",
   "src/demo/",
 ];
 

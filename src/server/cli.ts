@@ -14,6 +14,14 @@ import {
 } from "./adapters/deno.ts";
 import { requestPath } from "./adapters/fetch.ts";
 import { brokerAt } from "./brokers/at.ts";
+import {
+  answerChaos,
+  CHAOS_PATH,
+  dieWithParent,
+  freePort,
+  mayDie,
+  superviseCommand,
+} from "./demo_chaos.ts";
 import { type Command, helpText, parseCommand } from "./flags.ts";
 import { logEvents } from "./logs.ts";
 import type { Metrics } from "./metrics.ts";
@@ -81,7 +89,7 @@ const FILES: Readonly<Record<string, ServedFile>> = {
 
 async function serveFile(
   request: Request,
-  peersPath: string,
+  page: PageSettings,
 ): Promise<Response | undefined> {
   // Peers may connect to the path of a file.
   if (request.headers.has("upgrade")) return undefined;
@@ -92,7 +100,7 @@ async function serveFile(
   const file = await fetch(new URL(entry.file, import.meta.url));
   if (!file.ok) return undefined;
   const text = await file.text();
-  const body = pathname === "/" ? pageFor(text, peersPath) : text;
+  const body = pathname === "/" ? pageFor(text, page) : text;
   const etag = await entityTag(body);
   const headers = {
     "content-type": `${entry.type}; charset=utf-8`,
@@ -118,17 +126,32 @@ async function entityTag(text: string): Promise<string> {
   return `"${btoa(String.fromCharCode(...hash))}"`;
 }
 
+/** What the page has to know of the command. */
+interface PageSettings {
+  /** Where peers connect to. */
+  readonly peersPath: string;
+  /** Whether it may kill the server. */
+  readonly chaos: boolean;
+}
+
 /**
  * The page, told where its peers connect to: relative to itself, as a reverse
  * proxy may have put all of this under a path of its own.
  */
-function pageFor(html: string, peersPath: string): string {
-  const relative = `.${peersPath}`.replaceAll("&", "&amp;")
-    .replaceAll('"', "&quot;");
-  return html.replace(
-    'data-server="./socketpeer/"',
-    () => `data-server="${relative}"`,
-  );
+function pageFor(
+  html: string,
+  { peersPath, chaos }: PageSettings,
+): string {
+  const told: Record<string, string> = { server: `.${peersPath}` };
+  if (chaos) told.chaos = `.${CHAOS_PATH}`;
+  for (const [name, value] of Object.entries(told)) {
+    const escaped = value.replaceAll("&", "&amp;").replaceAll('"', "&quot;");
+    html = html.replace(
+      new RegExp(`data-${name}="[^"]*"`),
+      () => `data-${name}="${escaped}"`,
+    );
+  }
+  return html;
 }
 
 /** A server with everything around it. */
@@ -156,6 +179,7 @@ export async function main(args: string[]): Promise<number> {
       console.log(helpText());
       return 0;
     }
+    if (command.demoChaos && !mayDie()) return await supervise(command, args);
     running = await start(command);
   } catch (error) {
     const bad = error instanceof TypeError || error instanceof RangeError;
@@ -166,6 +190,7 @@ export async function main(args: string[]): Promise<number> {
   const { peerServer, server, probes, drain } = running;
   // Whoever reads the address may send a signal at once.
   const stopped = signal();
+  if (command.demoChaos) dieWithParent();
   console.log(`socketpeer listens on ${address(server.addr)}`);
   if (probes) console.log(`metrics are at ${address(probes.addr)}metrics`);
   await stopped;
@@ -174,6 +199,13 @@ export async function main(args: string[]): Promise<number> {
   await server.shutdown();
   await probes?.shutdown();
   return 0;
+}
+
+/** Runs the command in a process that its page may kill. */
+function supervise(command: Command, args: string[]): Promise<number> {
+  const { host, port } = resolveServerOptions(command.options);
+  // The last one counts.
+  return superviseCommand([...args, `--port=${port || freePort(host)}`]);
 }
 
 /** How long a server may be cut off before it is sent nobody, in milliseconds. */
@@ -219,12 +251,14 @@ async function start(command: Command): Promise<Running> {
         }),
     );
   }
+  const page = { peersPath: path, chaos: command.demoChaos };
   try {
     const server = serve(
       host,
       port,
       async (request: Request, info?: ConnectionInfo) =>
-        await serveFile(request, path) ?? peerServer.handler(request, info),
+        answerDemo(request, page) ?? await serveFile(request, page) ??
+          peerServer.handler(request, info),
     );
     return { peerServer, server, probes, drain: () => draining = true };
   } catch (error) {
@@ -257,6 +291,16 @@ async function probe(
         status: 404,
       });
   }
+}
+
+/** Answers what the demo page asks for, if it may ask. */
+function answerDemo(
+  request: Request,
+  { chaos }: PageSettings,
+): Response | undefined {
+  const asked = chaos && requestPath(request) === CHAOS_PATH &&
+    !request.headers.has("upgrade");
+  return asked ? answerChaos(request) : undefined;
 }
 
 /** What to open to see a server that listens there. */

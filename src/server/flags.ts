@@ -35,6 +35,8 @@ export interface Command {
   readonly metrics: { readonly host: string; readonly port?: number };
   /** How long peers have to go elsewhere when it stops, in milliseconds. */
   readonly drainTimeout: number;
+  /** Whether the demo page may kill the server. */
+  readonly demoChaos: boolean;
 }
 
 /** One thing that can be set. */
@@ -56,6 +58,8 @@ interface Setting {
   readonly fallback?: string;
   /** Whether a flag may be repeated, and a variable hold several. */
   readonly list?: boolean;
+  /** Whether the flag alone means true. */
+  readonly bare?: boolean;
   /** Turns text into a value. */
   read(text: string, name: string): unknown;
 }
@@ -250,6 +254,15 @@ const COMMAND_SETTINGS: Readonly<Record<string, Setting>> = {
     fallback: "5000",
     read: wholeNumber,
   },
+  demoChaos: {
+    flag: "demo-chaos",
+    value: "",
+    says: "let whoever opens the demo page kill this server, which then " +
+      "starts again; to show what survives, and for nothing else",
+    fallback: "false",
+    bare: true,
+    read: boolean,
+  },
 };
 
 /** Everything that can be set, by name, in the order of the help. */
@@ -296,7 +309,7 @@ export interface SettingRow {
 /** Every setting as people read of it. */
 export function settingRows(): SettingRow[] {
   return SETTINGS.map(([, setting]) => ({
-    flag: setting.flag ? `--${setting.flag} ${setting.value}` : "",
+    flag: setting.flag ? `--${setting.flag} ${setting.value}`.trim() : "",
     variable: variableOf(setting),
     default: setting.unset ?? setting.fallback ?? "",
     meaning: withFlags(setting.says),
@@ -379,6 +392,7 @@ export function parseCommand(
       port: values.metricsPort as number | undefined,
     },
     drainTimeout: values.drainTimeout as number,
+    demoChaos: values.demoChaos as boolean,
   };
 }
 
@@ -390,6 +404,7 @@ function valueOf(
 ): unknown {
   const { list, read, fallback } = setting;
   const given = setting.flag === undefined ? undefined : flags[setting.flag];
+  if (given === true) return true;
   if (given !== undefined) {
     const name = `--${setting.flag}`;
     return Array.isArray(given)
@@ -497,8 +512,12 @@ function parseFlags(args: string[]): Record<string, unknown> {
     string,
     { type: "string" | "boolean"; multiple?: boolean }
   > = { help: { type: "boolean" } };
-  for (const [, { flag, list }] of SETTINGS) {
-    if (flag) options[flag] = { type: "string", multiple: list ?? false };
+  for (const [, { flag, list, bare }] of SETTINGS) {
+    if (!flag) continue;
+    options[flag] = {
+      type: bare ? "boolean" : "string",
+      multiple: list ?? false,
+    };
   }
   try {
     return parseArgs({ args, options }).values;
