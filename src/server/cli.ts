@@ -100,7 +100,7 @@ async function serveFile(
   const file = await fetch(new URL(entry.file, import.meta.url));
   if (!file.ok) return undefined;
   const text = await file.text();
-  const body = pathname === "/" ? pageFor(text, page) : text;
+  const body = pathname === "/" ? pageFor(text, page, request) : text;
   const etag = await entityTag(body);
   const headers = {
     "content-type": `${entry.type}; charset=utf-8`,
@@ -141,9 +141,12 @@ interface PageSettings {
 function pageFor(
   html: string,
   { peersPath, chaos }: PageSettings,
+  request: Request,
 ): string {
   const told: Record<string, string> = { server: `.${peersPath}` };
   if (chaos) told.chaos = `.${CHAOS_PATH}`;
+  // Who is not on this machine need not know where it is.
+  if (isLocal(request)) told.network = networkAddresses().join(", ");
   for (const [name, value] of Object.entries(told)) {
     const escaped = value.replaceAll("&", "&amp;").replaceAll('"', "&quot;");
     html = html.replace(
@@ -152,6 +155,26 @@ function pageFor(
     );
   }
   return html;
+}
+
+/** Whether a page was asked for by a name that is good on this machine alone. */
+function isLocal(request: Request): boolean {
+  return /^(localhost|127\.[\d.]+|\[::1\])(:|$)/
+    .test(request.headers.get("host") ?? "");
+}
+
+/** Where this machine is in its networks, as people type it. */
+function networkAddresses(): string[] {
+  try {
+    return Deno.networkInterfaces()
+      .filter(({ family, address }) =>
+        family === "IPv4" && !/^(127|169\.254)\./.test(address)
+      )
+      .map(({ address }) => address);
+  } catch {
+    // It takes a permission that nothing else here does.
+    return [];
+  }
 }
 
 /** A server with everything around it. */
@@ -192,6 +215,7 @@ export async function main(args: string[]): Promise<number> {
   const stopped = signal();
   if (command.demoChaos) dieWithParent();
   console.log(`socketpeer listens on ${address(server.addr)}`);
+  for (const line of networkLines(server.addr)) console.log(line);
   if (probes) console.log(`metrics are at ${address(probes.addr)}metrics`);
   await stopped;
   drain();
@@ -303,9 +327,27 @@ function answerDemo(
   return asked ? answerChaos(request) : undefined;
 }
 
+/** Where others find a server that listens on every address. */
+function networkLines(addr: { hostname: string; port: number }): string[] {
+  if (!isWildcard(addr.hostname)) return [];
+  const lines = networkAddresses()
+    .map((hostname) => `in the network: ${address({ ...addr, hostname })}`);
+  if (lines.length === 0) return [];
+  return [
+    ...lines,
+    "The demo page takes https there, as on a phone: put a proxy with TLS " +
+    "before it, such as\n  caddy reverse-proxy --internal-certs " +
+    `--from https://${networkAddresses()[0]}:8443 --to localhost:${addr.port}`,
+  ];
+}
+
+function isWildcard(hostname: string): boolean {
+  return hostname === "0.0.0.0" || hostname === "::";
+}
+
 /** What to open to see a server that listens there. */
 function address({ hostname, port }: { hostname: string; port: number }) {
-  if (hostname === "0.0.0.0" || hostname === "::") hostname = "localhost";
+  if (isWildcard(hostname)) hostname = "localhost";
   const host = hostname.includes(":") ? `[${hostname}]` : hostname;
   return `http://${host}:${port}/`;
 }
