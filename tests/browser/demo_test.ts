@@ -1,6 +1,12 @@
 /** The command, and the page that it serves, used as a person would. */
 
-import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertNotEquals,
+} from "@std/assert";
+import { delay } from "@std/async";
 import type { Page } from "puppeteer";
 import decodeQR from "qr/decode.js";
 import { SocketPeer } from "../../client.ts";
@@ -9,7 +15,7 @@ import {
   exceptFailedSockets,
   shareBrowser,
 } from "../support/browser_pair.ts";
-import { startCommand } from "../support/start_command.ts";
+import { type Command, startCommand } from "../support/start_command.ts";
 
 shareBrowser();
 
@@ -324,6 +330,261 @@ Deno.test("The demo page says what it takes where browsers give no cryptography"
     assertEquals(await page.$eval("main", (e) => e.checkVisibility()), false);
   }
   assertEquals(pair.errors, []);
+});
+
+/** Waits until a page has all of a file that it was sent. */
+async function untilSaved(page: Page, name: string): Promise<void> {
+  await untilSeen(page, "#messages", `save ${name}`);
+}
+
+/** Drops a file of so many bytes on a page: each is told by where it stands. */
+async function drop(page: Page, name: string, size: number): Promise<void> {
+  await page.evaluate(
+    (name, size) => {
+      const bytes = new Uint8Array(size).map((_, i) => i * 31 + (i >> 8));
+      const dataTransfer = new DataTransfer();
+      dataTransfer.items.add(new File([bytes], name));
+      document.querySelector(".chat")!.dispatchEvent(
+        new DragEvent("drop", {
+          dataTransfer,
+          bubbles: true,
+          cancelable: true,
+        }),
+      );
+    },
+    name,
+    size,
+  );
+}
+
+/** What is behind the link to a received file, if it is as it was dropped. */
+async function savedBytes(page: Page, name: string): Promise<number> {
+  return await page.$eval(`a[download="${name}"]`, async (link) => {
+    // The page's policy lets it load no blob, but a link may point at one.
+    const { files } = globalThis as unknown as { files: Map<string, Blob> };
+    const blob = files.get((link as HTMLAnchorElement).href)!;
+    const bytes = new Uint8Array(await blob.arrayBuffer());
+    return bytes.every((byte, i) => byte === ((i * 31 + (i >> 8)) & 255))
+      ? bytes.length
+      : NaN;
+  });
+}
+
+/** Remembers what the page makes links to, and how far its files have come. */
+function watchFiles(): void {
+  const files = new Map<string, Blob>();
+  const seen: number[] = [];
+  Object.assign(globalThis, { files, seen });
+  const { createObjectURL } = URL;
+  URL.createObjectURL = (blob: Blob) => {
+    const url = createObjectURL(blob);
+    files.set(url, blob);
+    return url;
+  };
+  const { set } = Object.getOwnPropertyDescriptor(
+    HTMLProgressElement.prototype,
+    "value",
+  )!;
+  Object.defineProperty(HTMLProgressElement.prototype, "value", {
+    set(value: number) {
+      seen.push(value);
+      set!.call(this, value);
+    },
+  });
+}
+
+/** Two pages of the demo that talk directly. */
+async function directPair(command: Command) {
+  const pair = await browserPair("about:blank");
+  const [a, b] = pair.pages;
+  for (const page of pair.pages) await page.evaluateOnNewDocument(watchFiles);
+  await a.goto(command.url);
+  await b.goto(`${command.url}#${await codeOf(a)}`);
+  for (const page of pair.pages) await untilSeen(page, "#path", "direct");
+  return pair;
+}
+
+const FILE_BYTES = 3_000_000;
+
+Deno.test("The demo page takes files to the other side, both ways at once, and chat between them", async () => {
+  await using command = await startCommand();
+  await using pair = await directPair(command);
+  const [a, b] = pair.pages;
+  await drop(a, "from a.bin", FILE_BYTES);
+  await drop(b, "from b.bin", FILE_BYTES);
+  await drop(a, "empty.bin", 0);
+  await say(a, "still chatting");
+  await untilSeen(b, "#messages", "still chatting");
+  await untilSaved(a, "from b.bin");
+  await untilSaved(b, "from a.bin");
+  await untilSaved(b, "empty.bin");
+  assertEquals(await savedBytes(a, "from b.bin"), FILE_BYTES);
+  assertEquals(await savedBytes(b, "from a.bin"), FILE_BYTES);
+  assertEquals(await savedBytes(b, "empty.bin"), 0);
+  for (const page of pair.pages) {
+    await untilSeen(page, "#messages .own", "the other has it all");
+    assertEquals(await page.$("progress"), null);
+    assertEquals(
+      await page.evaluate(() => Math.max(...Reflect.get(globalThis, "seen"))),
+      FILE_BYTES,
+    );
+  }
+  assertEquals(pair.errors, []);
+});
+
+Deno.test("The demo page holds the sender up while the receiver does not read, and lets either cancel", async () => {
+  await using command = await startCommand();
+  await using pair = await directPair(command);
+  const [a, b] = pair.pages;
+  const progress = () =>
+    a.$eval("progress", (e) => (e as HTMLProgressElement).value);
+  await b.click("#pause");
+  await drop(a, "held up.bin", FILE_BYTES);
+  await untilSeen(a, "#messages", "the other does not read");
+  await say(a, "behind the file?");
+  const before = await progress();
+  await delay(1500);
+  assertEquals(await progress(), before);
+  assert(before < FILE_BYTES / 2, `${before}`);
+  assertEquals((await textOf(b, "#messages")).includes("behind"), false);
+  await untilSeen(b, "#hint", "you read nothing");
+  await b.click("#pause");
+  await untilSeen(b, "#messages", "behind the file?");
+  await untilSaved(b, "held up.bin");
+  assertEquals(await savedBytes(b, "held up.bin"), FILE_BYTES);
+
+  // Cancelled by who sends it.
+  await b.click("#pause");
+  await drop(a, "second.bin", FILE_BYTES);
+  await untilSeen(a, "#messages", "the other does not read");
+  await a.click(".file button");
+  await untilSeen(a, "#messages", "you cancelled it");
+  await b.click("#pause");
+  await untilSeen(b, "#messages", "the other has cancelled it");
+
+  // And by who gets it, who pauses by the button of the file.
+  await drop(a, "third.bin", 60_000_000);
+  await b.waitForSelector(".file button");
+  await b.click(".file button");
+  await untilSeen(b, ".file button", "read on");
+  await untilSeen(a, "#messages", "the other does not read");
+  await b.click(".file button:last-child");
+  await untilSeen(b, "#messages", "you did not want it");
+  await b.click("#pause");
+  await untilSeen(a, "#messages", "the other did not want it");
+  await say(a, "after all");
+  await untilSeen(b, "#messages", "after all");
+  assertEquals(await b.$$eval("a[download]", (e) => e.length), 1);
+  assertEquals(pair.errors, []);
+});
+
+Deno.test("The demo page shows an image, and makes no page of a received file", async () => {
+  await using command = await startCommand();
+  await using pair = await directPair(command);
+  const [a, b] = pair.pages;
+  await a.evaluate(async () => {
+    const canvas = new OffscreenCanvas(40, 30);
+    canvas.getContext("2d")!.fillRect(0, 0, 40, 30);
+    const image = await canvas.convertToBlob({ type: "image/png" });
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(
+      new File([image], "photo.png", { type: "image/png" }),
+    );
+    dataTransfer.items.add(
+      new File(["<h1>"], "page.html", { type: "text/html" }),
+    );
+    dispatchEvent(new DragEvent("drop", { dataTransfer, cancelable: true }));
+  });
+  await untilSaved(b, "page.html");
+  await untilSaved(b, "photo.png");
+  await b.evaluate(() => document.images[0].decode());
+  assertEquals(
+    await b.$$eval("img", (all) => all.map((e) => [e.alt, e.naturalWidth])),
+    [["photo.png", 40]],
+  );
+  assertEquals(
+    await b.evaluate(() =>
+      [...(Reflect.get(globalThis, "files") as Map<string, Blob>).values()]
+        .map(({ type }) => type).sort()
+    ),
+    ["application/octet-stream", "image/png"],
+  );
+  assertEquals(pair.errors, []);
+});
+
+Deno.test("The demo page breaks what carries its messages, and loses none", async () => {
+  await using command = await startCommand(["--demo-chaos"]);
+  await using pair = await directPair(command);
+  const [a, b] = pair.pages;
+  const number = async (page: Page, id: string) =>
+    Number(await textOf(page, `#pings-${id}`));
+  /** Waits until more have come at both sides than had been sent by now. */
+  const untilMore = async () => {
+    for (const page of pair.pages) {
+      const sent = await number(page, "out-sent");
+      for (const end = Date.now() + LIMIT_MS;;) {
+        if (await number(page, "out-arrived") > sent + 5) break;
+        assert(Date.now() < end, await textOf(page, "table"));
+        await delay(100);
+      }
+    }
+  };
+  await untilMore();
+  for (
+    const [button, event] of [
+      ["stop-channel", "downgrade"],
+      ["cut-socket", ""],
+      ["cut-both", "reconnect"],
+      ["kill-server", ""],
+    ]
+  ) {
+    const events = (await textOf(a, "#events")).length;
+    await a.click(`#${button}`);
+    await untilMore();
+    await untilSeen(a, "#path", "direct");
+    const told = (await textOf(a, "#events")).slice(events);
+    assert(told.includes(event), told);
+  }
+  const isThere = () =>
+    fetch(command.url).then((answer) => answer.body!.cancel())
+      .then(() => true, () => false);
+  for (const end = Date.now() + LIMIT_MS; !await isThere();) {
+    assert(Date.now() < end);
+    await delay(100);
+  }
+  // Nothing is left but to dial the server when it is there once more.
+  await a.click("#cut-both");
+  await a.click("#kill-server");
+  await untilMore();
+  await untilSeen(a, "#path", "direct");
+  for (const page of pair.pages) {
+    assertEquals(await number(page, "out-lost"), 0);
+    assertEquals(await number(page, "in-lost"), 0);
+    for (const way of ["arrived", "delivered", "direct"]) {
+      assertMatch(
+        await page.$eval(`#plot .${way}`, (e) => e.getAttribute("d")!),
+        /^M/,
+      );
+    }
+  }
+  assertMatch(await a.$eval("#plot .mark", (e) => e.getAttribute("d")!), /^M/);
+  assertEquals(await b.$eval("#plot .mark", (e) => e.getAttribute("d")), "");
+  assertEquals(exceptFailedSockets(pair.errors), []);
+});
+
+Deno.test("The demo page kills no server that does not want it", async () => {
+  await using command = await startCommand();
+  await using pair = await directPair(command);
+  assertEquals(
+    await pair.pages[0].$eval("#kill-server", (e) => e.checkVisibility()),
+    false,
+  );
+  const response = await fetch(new URL("demo-chaos", command.url), {
+    method: "POST",
+    headers: { origin: new URL(command.url).origin },
+  });
+  await response.body?.cancel();
+  assertEquals(response.status, 404);
 });
 
 /** Reads a QR code as a camera would: from what is seen of it. */

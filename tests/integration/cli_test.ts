@@ -46,6 +46,13 @@ function peersUrl(address: URL): string {
   return new URL("/socketpeer/", address).href;
 }
 
+/** All that the demo page consists of beside its first module. */
+function demoModules(): string[] {
+  const folder = new URL("../../src/demo/", import.meta.url);
+  return [...Deno.readDirSync(folder)].map(({ name }) => name)
+    .filter((name) => name.endsWith(".js") && name !== "demo.js");
+}
+
 Deno.test("server.ts prints its address and serves the demo page and the libraries", async () => {
   await using command = new ServerProcess(["--port", "0"]);
   const address = await command.address();
@@ -57,8 +64,12 @@ Deno.test("server.ts prints its address and serves the demo page and the librari
     "/?code=blue-sky": [/^text\/html\b/, /<!doctype html>/i],
     "/demo.css": [/^text\/css\b/, /\{/],
     "/demo.js": [/^text\/javascript\b/, /SocketPeer/],
-    "/complete_field.js": [/^text\/javascript\b/, /completeField/],
-    "/qr.js": [/^text\/javascript\b/, /qrCode/],
+    ...Object.fromEntries(
+      demoModules().map((name) => [
+        `/${name}`,
+        [/^text\/javascript\b/, /export/] as const,
+      ]),
+    ),
     "/socketpeer.min.js": [/^text\/javascript\b/, /SocketPeer/],
     "/socketpeer.private.min.js": [/^text\/javascript\b/, /completeCode/],
   };
@@ -371,6 +382,73 @@ Deno.test("server.ts reads the variables PORT and HOST", async () => {
   const address = await command.address();
   assertEquals(address.hostname, "127.0.0.1");
   assertFalse(["", "3000"].includes(address.port));
+});
+
+Deno.test("server.ts prints where it is in the network, and what its page takes there", async () => {
+  const addresses = Deno.networkInterfaces()
+    .filter(({ family, address }) =>
+      family === "IPv4" && !/^(127|169\.254)\./.test(address)
+    )
+    .map(({ address }) => address);
+  await using command = new ServerProcess(["--port=0", "--log-level=error"]);
+  const { port, href } = await command.address();
+  const [local] = (await (await fetch(href)).text())
+    .match(/data-network="[^"]*"/)!;
+  assertEquals(local, `data-network="${addresses.join(", ")}"`);
+  // It is told to nobody else.
+  using connection = await RawConnection.open(Number(port));
+  const { body } = await connection.request(
+    "GET / HTTP/1.1\r\nHost: example.org\r\n\r\n",
+  );
+  assert(body.includes('data-network=""'), body);
+  command.kill("SIGTERM");
+  const { stdout } = await command.ended();
+  for (const address of addresses) {
+    assert(stdout.includes(`in the network: http://${address}:${port}/\n`));
+  }
+  assertEquals(stdout.includes("https"), addresses.length > 0);
+});
+
+Deno.test({
+  name:
+    "server.ts lets its own page kill it with --demo-chaos, and starts again on its port",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    await using command = new ServerProcess([...QUIET, "--demo-chaos"]);
+    const address = await command.address();
+    const url = new URL("/demo-chaos", address);
+    const statusOf = async (method: string, headers = {}) => {
+      const response = await fetch(url, { method, headers });
+      await response.body?.cancel();
+      return response.status;
+    };
+    for (const origin of ["https://evil.example", "null", `x${url.origin}`]) {
+      assertEquals(await statusOf("POST", { origin }), 403, origin);
+    }
+    assertEquals(await statusOf("POST"), 403);
+    assertEquals(await statusOf("GET", { origin: url.origin }), 405);
+
+    await using client = await RawClient.pair(peersUrl(address), "code", "a");
+    await client.control("peer.waiting");
+    assertEquals(await statusOf("POST", { origin: url.origin }), 202);
+    // No goodbye.
+    assertEquals(await client.closeCode(), 1006);
+    for (let back = false; !back;) {
+      back = await get(address).then(() => true, () => false);
+    }
+    await using again = await RawClient.pair(peersUrl(address), "code", "a");
+    await again.control("peer.waiting");
+    // Both processes end, as both hold its output.
+    command.kill("SIGTERM");
+    assertEquals((await command.ended()).code, 0);
+  },
+});
+
+Deno.test("server.ts leaves nothing behind when what watches over --demo-chaos is killed", async () => {
+  await using command = new ServerProcess([...QUIET, "--demo-chaos"]);
+  await command.address();
+  command.kill("SIGKILL");
+  await command.ended();
 });
 
 Deno.test("server.ts prefers flags to variables", async () => {

@@ -17,8 +17,14 @@ export interface Command extends AsyncDisposable {
   start(): Promise<void>;
 }
 
-/** Starts the command on a port of its own, and waits until it listens. */
-export async function startCommand(): Promise<Command> {
+/**
+ * Starts the command on a port of its own, and waits until it listens.
+ *
+ * @param flags Further ones.
+ */
+export async function startCommand(
+  flags: readonly string[] = [],
+): Promise<Command> {
   let child: Deno.ChildProcess | undefined;
   let url = "";
   let port = 0;
@@ -33,7 +39,7 @@ export async function startCommand(): Promise<Command> {
     child = new Deno.Command(Deno.execPath(), {
       args: [
         ...["run", "-A", "server.ts"],
-        ...["--host", "127.0.0.1", "--port", `${port}`],
+        ...["--host", "127.0.0.1", "--port", `${port}`, ...flags],
       ],
       cwd: ROOT,
       env: { NO_COLOR: "1" },

@@ -93,6 +93,7 @@ const TESTED_BELOW = [
   "SOCKETPEER_PROXY_HOPS",
   "SOCKETPEER_PROXY_NETWORK",
   "SOCKETPEER_DRAIN_TIMEOUT",
+  "SOCKETPEER_DEMO_CHAOS",
   "SOCKETPEER_TURN_URL",
   "SOCKETPEER_TURN_SECRET_FILE",
   "SOCKETPEER_TURN_SECRET",
@@ -323,6 +324,17 @@ Deno.test("parseCommand() rejects rates, ports and words that are none", () => {
   assertThrows(() => parse(["--metrics-port=65536"]), TypeError, "65535");
   assertThrows(() => parse(["--log-level=loud"]), TypeError, "debug or info");
   assertThrows(() => parse(["--log-format=xml"]), TypeError, "text or json");
+});
+
+Deno.test("parseCommand() takes --demo-chaos alone, or its variable, and is without it by default", () => {
+  const variable = "SOCKETPEER_DEMO_CHAOS";
+  assertFalse(parse([]).demoChaos);
+  assert(parse(["--demo-chaos"]).demoChaos);
+  assert(parse(["--demo-chaos"], { [variable]: "false" }).demoChaos);
+  assert(parse([], { [variable]: "true" }).demoChaos);
+  assertFalse(parse([], { [variable]: "false" }).demoChaos);
+  assertThrows(() => parse([], { [variable]: "1" }), TypeError, "true or");
+  assertThrows(() => parse(["--demo-chaos=true"]), TypeError, "demo-chaos");
 });
 
 Deno.test("parseCommand() rejects a flag whose value is empty", () => {
