@@ -452,6 +452,7 @@ Deno.test("The demo page holds the sender up while the receiver does not read, a
   await untilSeen(b, "#messages", "behind the file?");
   await untilSaved(b, "held up.bin");
   assertEquals(await savedBytes(b, "held up.bin"), FILE_BYTES);
+  await untilSeen(a, "#messages", "the other has it all");
 
   // Cancelled by who sends it.
   await b.click("#pause");
@@ -543,18 +544,28 @@ Deno.test("The demo page breaks what carries its messages, and loses none", asyn
     await untilMore();
     await untilSeen(a, "#path", "direct");
     const told = (await textOf(a, "#events")).slice(events);
-    assert(told.includes(event), told);
+    assert(told.includes(event), `${button}: ${told}`);
   }
-  const isThere = () =>
-    fetch(command.url).then((answer) => answer.body!.cancel())
-      .then(() => true, () => false);
-  for (const end = Date.now() + LIMIT_MS; !await isThere();) {
-    assert(Date.now() < end);
-    await delay(100);
-  }
+  const untilServed = async () => {
+    const isThere = () =>
+      fetch(command.url).then((answer) => answer.body!.cancel())
+        .then(() => true, () => false);
+    for (const end = Date.now() + LIMIT_MS; !await isThere();) {
+      assert(Date.now() < end, "The server did not come back");
+      await delay(100);
+    }
+  };
+  await untilServed();
   // Nothing is left but to dial the server when it is there once more.
   await a.click("#cut-both");
   await a.click("#kill-server");
+  await untilSeen(a, "#state", "the connection broke");
+  await untilSeen(a, "#path", "none");
+  await untilServed();
+  // By themselves they may wait a while longer before they try.
+  for (const page of pair.pages) {
+    await page.evaluate(() => document.getElementById("connect")!.click());
+  }
   await untilMore();
   await untilSeen(a, "#path", "direct");
   for (const page of pair.pages) {

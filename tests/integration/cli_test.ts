@@ -431,8 +431,8 @@ Deno.test({
     await using client = await RawClient.pair(peersUrl(address), "code", "a");
     await client.control("peer.waiting");
     assertEquals(await statusOf("POST", { origin: url.origin }), 202);
-    // No goodbye.
-    assertEquals(await client.closeCode(), 1006);
+    // No goodbye: Deno has a number of its own for that.
+    assert([0, 1006].includes(await client.closeCode()));
     for (let back = false; !back;) {
       back = await get(address).then(() => true, () => false);
     }
