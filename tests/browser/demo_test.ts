@@ -393,6 +393,14 @@ function watchFiles(): void {
   });
 }
 
+/** All that pages show, for who wonders why a test failed. */
+async function stateOf(pages: readonly Page[]): Promise<string> {
+  const texts = pages.map((page) =>
+    page.evaluate(() => document.querySelector("main")!.innerText)
+  );
+  return (await Promise.all(texts)).join("\n\n");
+}
+
 /** Two pages of the demo that talk directly. */
 async function directPair(command: Command) {
   const pair = await browserPair("about:blank");
@@ -525,7 +533,7 @@ Deno.test("The demo page breaks what carries its messages, and loses none", asyn
       const sent = await number(page, "out-sent");
       for (const end = Date.now() + LIMIT_MS;;) {
         if (await number(page, "out-arrived") > sent + 5) break;
-        assert(Date.now() < end, await textOf(page, "table"));
+        assert(Date.now() < end, await stateOf(pair.pages));
         await delay(100);
       }
     }
@@ -546,22 +554,23 @@ Deno.test("The demo page breaks what carries its messages, and loses none", asyn
     const told = (await textOf(a, "#events")).slice(events);
     assert(told.includes(event), `${button}: ${told}`);
   }
-  const untilServed = async () => {
-    const isThere = () =>
+  const untilServed = async (wanted: boolean) => {
+    const isServed = () =>
       fetch(command.url).then((answer) => answer.body!.cancel())
         .then(() => true, () => false);
-    for (const end = Date.now() + LIMIT_MS; !await isThere();) {
-      assert(Date.now() < end, "The server did not come back");
-      await delay(100);
+    for (const end = Date.now() + LIMIT_MS; await isServed() !== wanted;) {
+      assert(Date.now() < end, `The server is there: ${!wanted}`);
+      await delay(20);
     }
   };
-  await untilServed();
+  await untilServed(true);
   // Nothing is left but to dial the server when it is there once more.
   await a.click("#cut-both");
   await a.click("#kill-server");
   await untilSeen(a, "#state", "the connection broke");
   await untilSeen(a, "#path", "none");
-  await untilServed();
+  await untilServed(false);
+  await untilServed(true);
   // By themselves they may wait a while longer before they try.
   for (const page of pair.pages) {
     await page.evaluate(() => document.getElementById("connect")!.click());
