@@ -27,7 +27,5 @@ export * from "./src/server/mod.ts";
 // Node and Bun call a bundle that has this in it their main module, too. No
 // top-level await: Node does not require() what has one.
 if (import.meta.main && "Deno" in globalThis) {
-  import("./src/server/cli.ts")
-    .then(({ main }) => main(Deno.args))
-    .then((code) => Deno.exit(code));
+  import("./src/server/cli.ts").then(({ run }) => run());
 }

@@ -7,12 +7,18 @@
 
 // deno-lint-ignore-file no-console -- a command talks to its terminal
 
+import { readFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { networkInterfaces } from "node:os";
+import process from "node:process";
+import { promisify } from "node:util";
+import { brotliCompress, gzip } from "node:zlib";
+import type { ListeningServer } from "./adapters/deno.ts";
 import {
-  type ConnectionInfo,
-  type ListeningServer,
-  serve,
-} from "./adapters/deno.ts";
-import { requestPath } from "./adapters/fetch.ts";
+  createFront,
+  type PageAnswer,
+  type PageRequest,
+} from "./adapters/front.ts";
 import { brokerAt } from "./brokers/at.ts";
 import {
   answerChaos,
@@ -25,7 +31,10 @@ import {
 import { type Command, helpText, parseCommand } from "./flags.ts";
 import { logEvents } from "./logs.ts";
 import type { Metrics } from "./metrics.ts";
-import { resolveServerOptions } from "./options.ts";
+import {
+  resolveServerOptions,
+  type SocketPeerServerOptions,
+} from "./options.ts";
 import type { ServerEvent } from "./server_event.ts";
 import { SocketPeerServer } from "./socket_peer_server.ts";
 
@@ -87,36 +96,71 @@ const FILES: Readonly<Record<string, ServedFile>> = {
   "/socketpeer.private.min.js": bundle("socketpeer.private.min.js"),
 };
 
-async function serveFile(
-  request: Request,
+/** Where everything lies that the command serves: no module imports it. */
+export const SERVED_FILES: readonly URL[] = Object.values(FILES)
+  .map(({ file }) => new URL(file, import.meta.url));
+
+/** How a text may be packed, best first, by the name that clients have for it. */
+const PACKERS = [
+  { encoding: "br", pack: promisify<Uint8Array, Uint8Array>(brotliCompress) },
+  { encoding: "gzip", pack: promisify<Uint8Array, Uint8Array>(gzip) },
+];
+
+async function fileAnswer(
+  { path = "", header }: PageRequest,
   page: PageSettings,
-): Promise<Response | undefined> {
+): Promise<PageAnswer | undefined> {
   // Peers may connect to the path of a file.
-  if (request.headers.has("upgrade")) return undefined;
-  const pathname = requestPath(request) ?? "";
-  const entry = Object.hasOwn(FILES, pathname) ? FILES[pathname] : undefined;
+  if (header("upgrade")) return undefined;
+  const entry = Object.hasOwn(FILES, path) ? FILES[path] : undefined;
   if (!entry) return undefined;
-  // Beside this module, be it on a disk or on the registry.
-  const file = await fetch(new URL(entry.file, import.meta.url));
-  if (!file.ok) return undefined;
-  const text = await file.text();
-  const body = pathname === "/" ? pageFor(text, page, request) : text;
+  const text = await readText(new URL(entry.file, import.meta.url));
+  const body = path === "/" ? pageFor(text, page, header("host")) : text;
+  // Weak, as it is the same however it is packed.
   const etag = await entityTag(body);
   const headers = {
     "content-type": `${entry.type}; charset=utf-8`,
     "cache-control": "no-cache",
-    etag,
+    etag: `W/${etag}`,
     vary: "Accept-Encoding",
     // The pair code stands in the page's address.
     "referrer-policy": "no-referrer",
     ...entry.headers,
   };
-  // Where Deno has compressed it, it has made a weak tag of it.
-  const known = request.headers.get("if-none-match")?.split(",")
+  const known = header("if-none-match")?.split(",")
     .some((tag) => tag.trim().replace(/^W\//, "") === etag);
-  return known
-    ? new Response(null, { status: 304, headers })
-    : new Response(body, { headers });
+  if (known) return { status: 304, headers, body: null };
+  const packed = await pack(body, etag, header("accept-encoding") ?? "");
+  return { ...packed, status: 200, headers: { ...headers, ...packed.headers } };
+}
+
+/** Reads what lies beside this module, be it on a disk or on the registry. */
+async function readText(url: URL): Promise<string> {
+  if (url.protocol === "file:") return await readFile(url, "utf8");
+  const response = await fetch(url);
+  if (response.ok) return await response.text();
+  throw new Error(`Cannot read ${url}: it is answered ${response.status}`);
+}
+
+/** What was packed, by how and by what of; there are few files. */
+const packs = new Map<string, Promise<Uint8Array<ArrayBuffer>>>();
+
+async function pack(
+  text: string,
+  etag: string,
+  accepted: string,
+): Promise<Pick<PageAnswer, "headers" | "body">> {
+  const names = accepted.toLowerCase().split(",")
+    .filter((each) => !/;\s*q=0(?:\.0*)?\s*$/.test(each))
+    .map((each) => each.split(";")[0].trim());
+  const packer = PACKERS.find(({ encoding }) => names.includes(encoding));
+  if (!packer) return { headers: {}, body: text };
+  const { encoding, pack } = packer;
+  const key = `${encoding} ${etag}`;
+  const packed = packs.get(key) ??
+    pack(new TextEncoder().encode(text)).then((bytes) => new Uint8Array(bytes));
+  packs.set(key, packed);
+  return { headers: { "content-encoding": encoding }, body: await packed };
 }
 
 /** What tells one version of a file from another. */
@@ -141,12 +185,12 @@ interface PageSettings {
 function pageFor(
   html: string,
   { peersPath, chaos }: PageSettings,
-  request: Request,
+  host: string | null | undefined,
 ): string {
   const told: Record<string, string> = { server: `.${peersPath}` };
   if (chaos) told.chaos = `.${CHAOS_PATH}`;
-  // Who is not on this machine need not know where it is.
-  if (isLocal(request)) told.network = networkAddresses().join(", ");
+  // Whoever is not on this machine need not know where it is.
+  if (isLocal(host ?? "")) told.network = networkAddresses().join(", ");
   for (const [name, value] of Object.entries(told)) {
     const escaped = value.replaceAll("&", "&amp;").replaceAll('"', "&quot;");
     html = html.replace(
@@ -158,21 +202,20 @@ function pageFor(
 }
 
 /** Whether a page was asked for by a name that is good on this machine alone. */
-function isLocal(request: Request): boolean {
-  return /^(localhost|127\.[\d.]+|\[::1\])(:|$)/
-    .test(request.headers.get("host") ?? "");
+function isLocal(host: string): boolean {
+  return /^(localhost|127\.[\d.]+|\[::1\])(:|$)/.test(host);
 }
 
 /** Where this machine is in its networks, as people type it. */
 function networkAddresses(): string[] {
   try {
-    return Deno.networkInterfaces()
+    return Object.values(networkInterfaces()).flatMap((each) => each ?? [])
       .filter(({ family, address }) =>
         family === "IPv4" && !/^(127|169\.254)\./.test(address)
       )
       .map(({ address }) => address);
   } catch {
-    // It takes a permission that nothing else here does.
+    // On Deno it takes a permission that nothing else here does.
     return [];
   }
 }
@@ -188,6 +231,11 @@ interface Running {
   drain(): void;
 }
 
+/** Runs the command with the arguments of this process, and ends that. */
+export async function run(): Promise<never> {
+  process.exit(await main(process.argv.slice(2)));
+}
+
 /** Runs the command until a signal stops it; returns its exit code. */
 export async function main(args: string[]): Promise<number> {
   let command: Command;
@@ -195,8 +243,8 @@ export async function main(args: string[]): Promise<number> {
   try {
     command = parseCommand(
       args,
-      (name) => Deno.env.get(name),
-      (path) => Deno.readTextFileSync(path),
+      (name) => process.env[name],
+      (path) => readFileSync(path, "utf8"),
     );
     if (command.help) {
       console.log(helpText());
@@ -226,10 +274,13 @@ export async function main(args: string[]): Promise<number> {
 }
 
 /** Runs the command in a process that its page may kill. */
-function supervise(command: Command, args: string[]): Promise<number> {
+async function supervise(command: Command, args: string[]): Promise<number> {
   const { host, port } = resolveServerOptions(command.options);
   // The last one counts.
-  return superviseCommand([...args, `--port=${port || freePort(host)}`]);
+  return await superviseCommand([
+    ...args,
+    `--port=${port || await freePort(host)}`,
+  ]);
 }
 
 /** How long a server may be cut off before it is sent nobody, in milliseconds. */
@@ -246,14 +297,18 @@ async function start(command: Command): Promise<Running> {
     write: (line) => console.error(line),
   });
   let count: Metrics | null = null;
-  const peerServer: SocketPeerServer = new SocketPeerServer({
+  const observed: SocketPeerServerOptions = {
     ...options,
     listen: false,
     observer(event: ServerEvent) {
       log(event);
       count?.observe(event);
     },
-  });
+  };
+  const front = createFront();
+  const peerServer: SocketPeerServer = front.beneath
+    ? new SocketPeerServer(front.beneath, observed)
+    : new SocketPeerServer(observed);
   const { host, port, path } = resolveServerOptions(options);
   // Nothing listens yet that would have to stop.
   await peerServer.joined;
@@ -264,7 +319,7 @@ async function start(command: Command): Promise<Running> {
     const { Metrics } = await import("./metrics.ts");
     count = new Metrics(() => peerServer.stats);
     const numbers = count;
-    probes = serve(
+    probes = await createFront().listen(
       metrics.host,
       metrics.port,
       (request) =>
@@ -277,12 +332,12 @@ async function start(command: Command): Promise<Running> {
   }
   const page = { peersPath: path, chaos: command.demoChaos };
   try {
-    const server = serve(
+    const server = await front.listen(
       host,
       port,
-      async (request: Request, info?: ConnectionInfo) =>
-        answerDemo(request, page) ?? await serveFile(request, page) ??
-          peerServer.handler(request, info),
+      async (request) =>
+        answerDemo(request, page) ?? await fileAnswer(request, page),
+      peerServer.handler,
     );
     return { peerServer, server, probes, drain: () => draining = true };
   } catch (error) {
@@ -293,37 +348,33 @@ async function start(command: Command): Promise<Running> {
 
 /** Answers those who watch over the server. */
 async function probe(
-  request: Request,
+  { path }: PageRequest,
   metrics: Metrics,
   unready: () => string | undefined,
-): Promise<Response> {
-  switch (requestPath(request)) {
+): Promise<PageAnswer> {
+  switch (path) {
     case "/metrics":
-      return new Response(await metrics.text(), {
-        headers: { "content-type": metrics.contentType },
-      });
+      return textAnswer(200, await metrics.text(), metrics.contentType);
     case "/healthz": // To answer at all is what it takes, broker or not.
-      return new Response("alive\n");
+      return textAnswer(200, "alive\n");
     case "/readyz": {
       const reason = unready();
       return reason
-        ? new Response(`${reason}\n`, { status: 503 })
-        : new Response("ready\n");
+        ? textAnswer(503, `${reason}\n`)
+        : textAnswer(200, "ready\n");
     }
     default:
-      return new Response("Here are /metrics, /healthz and /readyz\n", {
-        status: 404,
-      });
+      return textAnswer(404, "Here are /metrics, /healthz and /readyz\n");
   }
 }
 
 /** Answers what the demo page asks for, if it may ask. */
 function answerDemo(
-  request: Request,
+  request: PageRequest,
   { chaos }: PageSettings,
-): Response | undefined {
-  const asked = chaos && requestPath(request) === CHAOS_PATH &&
-    !request.headers.has("upgrade");
+): PageAnswer | undefined {
+  const asked = chaos && request.path === CHAOS_PATH &&
+    !request.header("upgrade");
   return asked ? answerChaos(request) : undefined;
 }
 
@@ -345,6 +396,14 @@ function isWildcard(hostname: string): boolean {
   return hostname === "0.0.0.0" || hostname === "::";
 }
 
+function textAnswer(
+  status: number,
+  body: string,
+  type = "text/plain;charset=UTF-8",
+): PageAnswer {
+  return { status, headers: { "content-type": type }, body };
+}
+
 /** What to open to see a server that listens there. */
 function address({ hostname, port }: { hostname: string; port: number }) {
   if (isWildcard(hostname)) hostname = "localhost";
@@ -352,17 +411,18 @@ function address({ hostname, port }: { hostname: string; port: number }) {
   return `http://${host}:${port}/`;
 }
 
-/** Resolves at the first SIGINT or SIGTERM. */
+/** Resolves at the first SIGINT or SIGTERM; the next ends the process. */
 function signal(): Promise<void> {
   return new Promise((resolve) => {
     const stop = () => {
-      for (const name of names) Deno.removeSignalListener(name, stop);
+      for (const name of SIGNALS) process.off(name, stop);
       resolve();
     };
-    // Windows has no SIGTERM.
-    const names: Deno.Signal[] = Deno.build.os === "windows"
-      ? ["SIGINT"]
-      : ["SIGINT", "SIGTERM"];
-    for (const name of names) Deno.addSignalListener(name, stop);
+    for (const name of SIGNALS) process.on(name, stop);
   });
 }
+
+/** Windows has no SIGTERM. */
+const SIGNALS: readonly ("SIGINT" | "SIGTERM")[] = process.platform === "win32"
+  ? ["SIGINT"]
+  : ["SIGINT", "SIGTERM"];

@@ -8,6 +8,13 @@
  * @module
  */
 
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import process from "node:process";
+import { isDeno } from "./adapters/deno.ts";
+import type { PageAnswer, PageRequest } from "./adapters/front.ts";
+
 /** Where the page asks for it, beside the page itself. */
 export const CHAOS_PATH = "/demo-chaos";
 
@@ -22,14 +29,15 @@ const ANSWER_MS = 100;
 
 /** Whether this is the process that may die. */
 export function mayDie(): boolean {
-  return Deno.env.has(VARIABLE);
+  return process.env[VARIABLE] !== undefined;
 }
 
 /** Ends this process with the one that watches over it, whatever ended that. */
-export async function dieWithParent(): Promise<void> {
+export function dieWithParent(): void {
   // Its end closes the pipe.
-  for await (const _ of Deno.stdin.readable);
-  Deno.exit(KILLED);
+  process.stdin.on("close", () => process.exit(KILLED));
+  process.stdin.on("end", () => process.exit(KILLED));
+  process.stdin.resume();
 }
 
 /**
@@ -39,71 +47,65 @@ export async function dieWithParent(): Promise<void> {
  * @param args The command's own, but with a port that stays the same.
  */
 export async function superviseCommand(args: string[]): Promise<number> {
-  let child: Deno.ChildProcess | undefined;
+  let child: ChildProcess | undefined;
   let stopped = false;
   const stop = () => {
     stopped = true;
-    try {
-      // Whatever ends this process, a terminal has told both of SIGINT.
-      child?.kill("SIGTERM");
-    } catch {
-      // It has ended.
-    }
+    // Whatever ends this process, a terminal has told both of SIGINT.
+    child?.kill("SIGTERM");
   };
-  const names: Deno.Signal[] = Deno.build.os === "windows"
-    ? ["SIGINT"]
-    : ["SIGINT", "SIGTERM"];
-  for (const name of names) Deno.addSignalListener(name, stop);
+  for (const name of ["SIGINT", "SIGTERM"]) process.on(name, stop);
   try {
     while (true) {
-      child = new Deno.Command(Deno.execPath(), {
-        args: Deno.build.standalone
-          ? args
-          : ["run", "-A", Deno.mainModule, ...args],
-        env: { [VARIABLE]: "1" },
-        stdin: "piped",
-        stdout: "inherit",
-        stderr: "inherit",
-      }).spawn();
-      const { code } = await child.status;
+      child = spawn(process.execPath, [...programArgs(), ...args], {
+        env: { ...process.env, [VARIABLE]: "1" },
+        stdio: ["pipe", "inherit", "inherit"],
+      });
+      const [code] = await once(child, "exit");
       child = undefined;
-      if (stopped || code !== KILLED) return code;
+      if (stopped || code !== KILLED) return code ?? 0;
       await new Promise((resolve) => setTimeout(resolve, AWAY_MS));
       if (stopped) return 0;
     }
   } finally {
-    for (const name of names) Deno.removeSignalListener(name, stop);
+    for (const name of ["SIGINT", "SIGTERM"]) process.off(name, stop);
   }
+}
+
+/** What runs this program once more. */
+function programArgs(): string[] {
+  if (!isDeno()) return [process.argv[1]];
+  return Deno.build.standalone ? [] : ["run", "-A", Deno.mainModule];
 }
 
 /** A port for a process that is to have the same when it starts again. */
-export function freePort(hostname: string): number {
-  using listener = Deno.listen({ hostname, port: 0 });
-  return listener.addr.port;
+export async function freePort(hostname: string): Promise<number> {
+  const server = createServer().listen(0, hostname);
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, "close");
+  return port;
 }
 
 /** Answers a request to kill this server, and does so. */
-export function answerChaos(request: Request): Response {
-  if (request.method !== "POST") {
+export function answerChaos({ method, header }: PageRequest): PageAnswer {
+  if (method !== "POST") {
     const headers = { allow: "POST" };
-    return new Response("POST, to kill this server\n", {
-      status: 405,
-      headers,
-    });
+    return { status: 405, headers, body: "POST, to kill this server\n" };
   }
   // Browsers always say where a POST comes from: another page may send one too.
-  if (!isOwnPage(request)) {
-    return new Response("Only its own page may kill this server\n", {
-      status: 403,
-    });
+  if (!isOwnPage(header)) {
+    const body = "Only its own page may kill this server\n";
+    return { status: 403, headers: {}, body };
   }
-  setTimeout(() => Deno.exit(KILLED), ANSWER_MS);
-  return new Response(null, { status: 202 });
+  setTimeout(() => process.exit(KILLED), ANSWER_MS);
+  return { status: 202, headers: {}, body: null };
 }
 
 /** Whether a request comes from a page of the same host. */
-function isOwnPage({ headers }: Request): boolean {
+function isOwnPage(header: PageRequest["header"]): boolean {
   // A proxy may have turned https: into http:.
-  return [`http://${headers.get("host")}`, `https://${headers.get("host")}`]
-    .includes(headers.get("origin") ?? "");
+  return [`http://${header("host")}`, `https://${header("host")}`]
+    .includes(header("origin") ?? "");
 }

@@ -335,7 +335,8 @@ export function helpText(): string {
   });
   return `Pairs socketpeer's peers, and relays their messages.
 
-Usage: deno run -A server.ts [flags]
+Usage: npx socketpeer [flags]
+   or: deno run -A jsr:@socketpeer/socketpeer/server [flags]
 
 ${settings.join("\n")}
   --help

@@ -260,7 +260,8 @@ export class RawConnection implements Disposable {
       }
       const read = await this.read();
       if (!read) throw new Error(`The answer is cut short: ${answer}`);
-      answer += new TextDecoder().decode(read);
+      // A character for each byte, as the length counts bytes.
+      answer += new TextDecoder("latin1").decode(read);
     }
   }
 

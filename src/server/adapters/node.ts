@@ -80,14 +80,33 @@ export interface NodeServer {
   close(): Promise<void>;
 }
 
+/** What `createServer` of `node:http` returns. */
+export type OwnServer = ReturnType<typeof import("node:http").createServer>;
+
+/**
+ * Makes a server of `node:http`.
+ *
+ * @throws {Error} If there is none, or this is an older Node.
+ */
+export function createServer(): OwnServer {
+  return builtIn<typeof import("node:http")>("node:http").createServer();
+}
+
 /**
  * Listens with `node:http`.
  *
  * @throws {Error} If there is none, or this is an older Node.
  */
 export function listen(hostname: string, port: number): NodeServer {
-  const { createServer } = builtIn<typeof import("node:http")>("node:http");
-  const server = createServer();
+  return listenOn(createServer(), hostname, port);
+}
+
+/** Listens with a server that does not yet. */
+export function listenOn(
+  server: OwnServer,
+  hostname: string,
+  port: number,
+): NodeServer {
   const listening = new Promise<void>((resolve, reject) => {
     // Later ones are of a connection that it could not accept: without a
     // listener, too many open files would end the process.
