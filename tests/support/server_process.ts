@@ -13,7 +13,15 @@ export interface Outcome {
   readonly stderr: string;
 }
 
-/** `server.ts` in a process of its own, which is gone when its scope is left. */
+/** How the command is started: a program, and what comes before its flags. */
+export type Launch = readonly [program: string, ...args: string[]];
+
+const SOURCE: Launch = [Deno.execPath(), "run", "-A", "server.ts"];
+
+/**
+ * `server.ts`, or the command as it is started elsewhere, in a process of its
+ * own, which is gone when its scope is left.
+ */
 export class ServerProcess implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   #stdout = "";
@@ -21,10 +29,14 @@ export class ServerProcess implements AsyncDisposable {
   #wake: () => void = () => {};
   readonly #ended: Promise<Outcome>;
 
-  constructor(args: string[], variables: Record<string, string> = {}) {
+  constructor(
+    args: string[],
+    variables: Record<string, string> = {},
+    [program, ...before]: Launch = SOURCE,
+  ) {
     const { PORT: _port, HOST: _host, ...env } = Deno.env.toObject();
-    this.#child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "server.ts", ...args],
+    this.#child = new Deno.Command(program, {
+      args: [...before, ...args],
       cwd: ROOT,
       clearEnv: true,
       env: { ...env, NO_COLOR: "1", ...variables },

@@ -141,13 +141,9 @@ async function listening(
     address: string;
     port: number;
   };
-  const { promise: finished, resolve } = Promise.withResolvers<void>();
   return {
     addr: { hostname: address, port: taken },
-    finished,
-    async shutdown() {
-      await close();
-      resolve();
-    },
+    finished: new Promise((resolve) => server.on("close", resolve)),
+    shutdown: close,
   };
 }

@@ -13,9 +13,27 @@ import type { Broker } from "./broker.ts";
  */
 export async function brokerAt(address: string): Promise<Broker> {
   if (/^rediss?:/.test(address)) {
-    const { redisAt } = await import("./redis_at.ts");
+    const loading = import("./redis_at.ts");
+    const { redisAt } = await orMissing("@redis/client", loading);
     return redisAt(address);
   }
-  const { natsAt } = await import("./nats_at.ts");
+  const loading = import("./nats_at.ts");
+  const { natsAt } = await orMissing("@nats-io/transport-node", loading);
   return natsAt(address);
+}
+
+/** On npm both are optional, as few need one and both are large. */
+async function orMissing<Module>(
+  name: string,
+  loading: Promise<Module>,
+): Promise<Module> {
+  try {
+    return await loading;
+  } catch (cause) {
+    throw new Error(
+      `Cannot use the broker as ${name} cannot be loaded: install it beside ` +
+        `socketpeer`,
+      { cause },
+    );
+  }
 }
