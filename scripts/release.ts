@@ -8,6 +8,12 @@
  */
 
 // deno-lint-ignore-file no-console
+import {
+  bundleFile,
+  gzippedSize,
+  PLAIN_BUNDLE,
+  PRIVATE_BUNDLE,
+} from "./build.ts";
 import { root, runDeno } from "./deno.ts";
 import { packForNpm } from "./pack.ts";
 
@@ -19,6 +25,8 @@ export interface Workshop {
   documents(): Promise<string[]>;
   /** What a command of git prints. */
   git(...args: string[]): Promise<string>;
+  /** What both bundles weigh, gzipped. */
+  gzippedSizes(): Promise<number[]>;
   /** Whether both bundles are what their sources make. */
   bundlesAreCurrent(): Promise<boolean>;
   /** Whether all holds that `deno task ok` looks at. */
@@ -74,7 +82,7 @@ export async function prepareRelease(
 
 async function quickFaults(
   version: string,
-  { read, documents, git }: Workshop,
+  { read, documents, git, gzippedSizes }: Workshop,
 ): Promise<string[]> {
   const faults: string[] = [];
   const config = JSON.parse(await read("deno.json"));
@@ -84,11 +92,21 @@ async function quickFaults(
         `"deno task build", as the bundles name it`,
     );
   }
-  const changes = sectionOf(await read("CHANGELOG.md"), version);
+  const changelog = await read("CHANGELOG.md");
+  const changes = sectionOf(changelog, version);
   if (changes === undefined) {
     faults.push(`CHANGELOG.md has no section "## ${version}"`);
   } else if (changes === "") {
     faults.push(`CHANGELOG.md says nothing under "## ${version}"`);
+  }
+  const cells = rowOf(changelog, version);
+  const missing = (await gzippedSizes())
+    .filter((size) => !cells.includes(`${size}`));
+  if (missing.length > 0) {
+    faults.push(
+      `CHANGELOG.md has no row of ${version} with gzipped bytes of ` +
+        missing.join(" and "),
+    );
   }
   for (const path of await documents()) {
     for (const other of otherVersions(await read(path), version)) {
@@ -116,6 +134,13 @@ export function sectionOf(
   if (section === undefined) return undefined;
   const end = section.indexOf("\n");
   return end < 0 ? "" : section.slice(end).trim();
+}
+
+/** The cells of a version's row in the changelog's first table. */
+function rowOf(changelog: string, version: string): string[] {
+  const rows = changelog.split("\n").filter((line) => line.startsWith("|"))
+    .map((line) => line.split("|").map((cell) => cell.trim()));
+  return rows.find(([, name]) => name === version) ?? [];
 }
 
 /** Versions by which a document imports the package, other than this one. */
@@ -146,6 +171,12 @@ const HERE: Workshop = {
       `Cannot release as git ${args[0]} fails: ${decoder.decode(stderr)}`,
     );
   },
+  gzippedSizes: () =>
+    Promise.all(
+      [PLAIN_BUNDLE, PRIVATE_BUNDLE].map(async (bundle) =>
+        gzippedSize(await Deno.readFile(bundleFile(bundle)))
+      ),
+    ),
   bundlesAreCurrent: () => runDeno("run", "-A", "scripts/build.ts", "--check"),
   isOk: () => runDeno("run", "-A", "scripts/ok.ts"),
   pack: async () => (await packForNpm(".")).tarball,

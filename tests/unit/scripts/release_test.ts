@@ -7,7 +7,8 @@ import {
 
 const FILES: Record<string, string> = {
   "deno.json": `{"version": "2.0.0"}`,
-  "CHANGELOG.md": "# Changes\n\n## 2.0.0 (2026-12-01)\n\n- Nothing lost.\n",
+  "CHANGELOG.md": "# Changes\n\n| 2.0.0 | 2 | 12000 | 18000 |\n\n" +
+    "## 2.0.0 (2026-12-01)\n\n- Nothing lost.\n",
   "README.md": `import "jsr:@socketpeer/socketpeer@2.0.0/client";\n`,
 };
 
@@ -24,6 +25,7 @@ function workshop(
       done.push(`git ${args[0]}`);
       return Promise.resolve("");
     },
+    gzippedSizes: () => Promise.resolve([12000, 18000]),
     bundlesAreCurrent: () => {
       done.push("bundles");
       return Promise.resolve(true);
@@ -55,7 +57,8 @@ Deno.test("prepareRelease() checks everything, and returns commands that it does
 Deno.test("prepareRelease() keeps a version that is not done from who asks for none", async () => {
   const { all } = workshop({}, {
     "deno.json": `{"version": "2.1.0-beta.1"}`,
-    "CHANGELOG.md": "## 2.1.0-beta.1\n\n- More.\n",
+    "CHANGELOG.md": "| 2.1.0-beta.1 | 2 | 12000 | 18000 |\n" +
+      "## 2.1.0-beta.1\n\n- More.\n",
     "README.md": "",
   });
   const commands = await prepareRelease("2.1.0-beta.1", all);
@@ -93,6 +96,11 @@ const FAULTS: [
     "says nothing",
     {},
     { "CHANGELOG.md": "## 2.0.0\n\n## 1.0.0\n\n- First.\n" },
+  ],
+  [
+    "the changelog has another size of a bundle",
+    "gzipped bytes of 18001",
+    { gzippedSizes: () => Promise.resolve([12000, 18001]) },
   ],
   [
     "a document imports another",
