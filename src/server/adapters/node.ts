@@ -38,19 +38,17 @@ export function createWsServer(
   return ws ? make(ws) : import("ws").then(make);
 }
 
-/** The `ws` that `deno.json` names, as one writes it where that is not read. */
-export const WS_SPECIFIER = "npm:ws@^8.23.0";
-
 function requireWs(): WsModule | undefined {
   try {
     const { createRequire } = builtIn<{
       createRequire(from: string): (name: string) => WsModule;
     }>("node:module");
     const { url } = import.meta;
-    // A module that Deno has from a registry lies in no folder.
+    // A module that Deno has from a registry lies in no folder, and reads no
+    // deno.json: this is the `ws` that stands there.
     const from = url.startsWith("file:")
       ? url
-      : import.meta.resolve(WS_SPECIFIER);
+      : import.meta.resolve("npm:ws@^8.23.0");
     const ws = createRequire(from)("ws");
     // Beside a bundle there may be one of a version before 8.
     return ws.WebSocketServer && ws;
