@@ -58,6 +58,10 @@ const RULES: readonly { from: string; may: readonly string[] }[] = [
     from: "src/server/cli.ts",
     may: ["src/server/", "src/demo/", ...SHARED, "node:"],
   },
+  {
+    from: "src/server/demo_chaos.ts",
+    may: ["src/server/adapters/", "node:"],
+  },
   { from: "src/server/flags.ts", may: ["src/server/*", ...SHARED, "node:"] },
   { from: "src/server/mod.ts", may: ["src/server/", ...SHARED] },
   {
