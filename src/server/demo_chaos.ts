@@ -34,10 +34,14 @@ export function mayDie(): boolean {
 
 /** Ends this process with the one that watches over it, whatever ended that. */
 export function dieWithParent(): void {
-  // Its end closes the pipe.
-  process.stdin.on("close", () => process.exit(KILLED));
-  process.stdin.on("end", () => process.exit(KILLED));
-  process.stdin.resume();
+  // Its end closes the pipe. Deno emits no "close" then.
+  process.stdin.on("end", () => process.exit(KILLED)).resume();
+}
+
+/** How this program was started, without its flags. */
+function ownProgram(): string[] {
+  if (!isDeno()) return [process.argv[1]];
+  return Deno.build.standalone ? [] : ["run", "-A", Deno.mainModule];
 }
 
 /**
@@ -54,28 +58,34 @@ export async function superviseCommand(args: string[]): Promise<number> {
     // Whatever ends this process, a terminal has told both of SIGINT.
     child?.kill("SIGTERM");
   };
-  for (const name of ["SIGINT", "SIGTERM"]) process.on(name, stop);
+  // Windows has no SIGTERM.
+  const names = process.platform === "win32"
+    ? ["SIGINT"] as const
+    : ["SIGINT", "SIGTERM"] as const;
+  for (const name of names) process.on(name, stop);
   try {
     while (true) {
-      child = spawn(process.execPath, [...programArgs(), ...args], {
-        env: { ...process.env, [VARIABLE]: "1" },
-        stdio: ["pipe", "inherit", "inherit"],
+      const running = child = spawn(
+        process.execPath,
+        [...ownProgram(), ...args],
+        {
+          env: { ...process.env, [VARIABLE]: "1" },
+          stdio: ["pipe", "inherit", "inherit"],
+        },
+      );
+      const code = await new Promise<number>((resolve, reject) => {
+        running.on("error", reject);
+        // Deno has no code for one that kill() was called of.
+        running.on("exit", (code) => resolve(code ?? (stopped ? 0 : 1)));
       });
-      const [code] = await once(child, "exit");
       child = undefined;
-      if (stopped || code !== KILLED) return code ?? 0;
+      if (stopped || code !== KILLED) return code;
       await new Promise((resolve) => setTimeout(resolve, AWAY_MS));
       if (stopped) return 0;
     }
   } finally {
-    for (const name of ["SIGINT", "SIGTERM"]) process.off(name, stop);
+    for (const name of names) process.off(name, stop);
   }
-}
-
-/** What runs this program once more. */
-function programArgs(): string[] {
-  if (!isDeno()) return [process.argv[1]];
-  return Deno.build.standalone ? [] : ["run", "-A", Deno.mainModule];
 }
 
 /** A port for a process that is to have the same when it starts again. */
@@ -89,22 +99,29 @@ export async function freePort(hostname: string): Promise<number> {
 }
 
 /** Answers a request to kill this server, and does so. */
-export function answerChaos({ method, header }: PageRequest): PageAnswer {
-  if (method !== "POST") {
-    const headers = { allow: "POST" };
-    return { status: 405, headers, body: "POST, to kill this server\n" };
+export function answerChaos(request: PageRequest): PageAnswer {
+  const type = { "content-type": "text/plain;charset=UTF-8" };
+  if (request.method !== "POST") {
+    return {
+      status: 405,
+      headers: { ...type, allow: "POST" },
+      body: "POST, to kill this server\n",
+    };
   }
   // Browsers always say where a POST comes from: another page may send one too.
-  if (!isOwnPage(header)) {
-    const body = "Only its own page may kill this server\n";
-    return { status: 403, headers: {}, body };
+  if (!isOwnPage(request)) {
+    return {
+      status: 403,
+      headers: type,
+      body: "Only its own page may kill this server\n",
+    };
   }
   setTimeout(() => process.exit(KILLED), ANSWER_MS);
   return { status: 202, headers: {}, body: null };
 }
 
 /** Whether a request comes from a page of the same host. */
-function isOwnPage(header: PageRequest["header"]): boolean {
+function isOwnPage({ header }: PageRequest): boolean {
   // A proxy may have turned https: into http:.
   return [`http://${header("host")}`, `https://${header("host")}`]
     .includes(header("origin") ?? "");
