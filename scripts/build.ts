@@ -1,6 +1,6 @@
 /**
  * Builds `socketpeer.min.js` and `socketpeer.private.min.js`, the two clients
- * for a `<script>` tag.
+ * for a `<script>` tag, and says what each part of them weighs.
  *
  *     deno task build            write them
  *     deno task build --watch    write them again on every change
@@ -18,8 +18,8 @@ import { gzipSync } from "node:zlib";
 import { minify } from "terser";
 import config from "../deno.json" with { type: "json" };
 import { root } from "./deno.ts";
+import type { MemberNames } from "./member_names.ts";
 import { numberPrivateNames, packPrivateNames } from "./private_names.ts";
-import shortNames from "./short_names.json" with { type: "json" };
 
 /** A client for a `<script>` tag. */
 export interface Bundle {
@@ -58,7 +58,78 @@ export function bundleFile({ name }: Bundle): URL {
   return new URL(name, root);
 }
 
-function optionsOf({ name, contents }: Bundle) {
+/** Short forms of names of members. */
+export type ShortNames = Readonly<Record<string, string>>;
+
+/** The short forms that were chosen last; the build writes them. */
+const SHORT_NAMES_FILE = new URL("short_names.json", import.meta.url);
+
+/** What the sources say of the names that they may be built with. */
+interface Names {
+  /** A short form for each that is in a bundle. */
+  readonly shortNames: ShortNames;
+  /** In which way those that were chosen last are wrong. */
+  readonly faults: readonly string[];
+}
+
+/**
+ * Finds the names that may be shortened. Those that have a short form keep it,
+ * so that a bundle changes no more than its sources do.
+ */
+async function chooseShortNames(): Promise<Names> {
+  // Whoever imports this module for a size needs no TypeScript.
+  const { findMemberNames } = await import("./member_names.ts");
+  const names = findMemberNames();
+  const last = JSON.parse(await Deno.readTextFile(SHORT_NAMES_FILE));
+  const used = await shorten(names.own, {});
+  const kept = Object.entries<string>(last).filter(([name]) => name in used);
+  const shortNames = await shorten(names.own, Object.fromEntries(kept));
+  const faults = findWrongNames(last, shortNames, names);
+  return { shortNames, faults };
+}
+
+/** Says of each name on one of the two lists alone why that is wrong. */
+export function findWrongNames(
+  last: ShortNames,
+  right: ShortNames,
+  { taken }: Pick<MemberNames, "taken">,
+): string[] {
+  const faults: string[] = [];
+  for (const name in last) {
+    if (Object.hasOwn(right, name)) continue;
+    const why = taken.get(name) ?? "no member of the client's own any more";
+    faults.push(`Cannot shorten "${name}" as it is ${why}`);
+  }
+  for (const name in right) {
+    if (Object.hasOwn(last, name)) continue;
+    faults.push(`Cannot find "${name}" among the short names`);
+  }
+  return faults;
+}
+
+/** Has esbuild give a short form to each of the names that is in a bundle. */
+async function shorten(
+  names: ReadonlySet<string>,
+  kept: ShortNames,
+): Promise<ShortNames> {
+  let chosen: Record<string, string | false> = { ...kept };
+  // The private client has nearly all that the plain one has.
+  for (const bundle of BUNDLES.toReversed()) {
+    const { mangleCache } = await esbuild.build({
+      ...optionsOf(bundle, chosen as ShortNames),
+      mangleProps: anyOf([...names]),
+    });
+    chosen = { ...chosen, ...mangleCache };
+  }
+  const entries = Object.entries(chosen as ShortNames);
+  return Object.fromEntries(entries.sort(([a], [b]) => a < b ? -1 : 1));
+}
+
+function anyOf(names: readonly string[]): RegExp {
+  return new RegExp(`^(?:${names.join("|")})$`);
+}
+
+function optionsOf({ name, contents }: Bundle, shortNames: ShortNames) {
   return {
     stdin: { contents, resolveDir: fileURLToPath(root), loader: "ts" },
     outfile: fileURLToPath(new URL(name, root)),
@@ -70,37 +141,40 @@ function optionsOf({ name, contents }: Bundle) {
     target: "es2022",
     charset: "utf8",
     legalComments: "none",
-    // Members that only the client's own modules use, and those of a runtime,
-    // which nobody gives to the bundle, under short names that gzip packs well.
-    // One that is missing there costs a few bytes. One that is wrong there, as
-    // it is part of the API, the wire or the platform, breaks the browser
-    // tests, which run the bundle.
-    mangleProps: new RegExp(`^(?:${Object.keys(shortNames).join("|")})$`),
+    mangleProps: anyOf(Object.keys(shortNames)),
     mangleCache: { ...shortNames },
     // A stray tsconfig.json in a parent folder must not change a byte.
     tsconfigRaw: {},
+    metafile: true,
     write: false,
   } satisfies esbuild.BuildOptions;
 }
 
 type Built = esbuild.BuildResult<ReturnType<typeof optionsOf>>;
 
+/** What is built of one bundle. */
+interface Result {
+  readonly content: Uint8Array;
+  /** Bytes of each module in it, before the last few percent are taken off. */
+  readonly parts: ReadonlyMap<string, number>;
+}
+
 /** Bundles a client, writing nothing. */
-export async function buildBundle(
-  bundle: Bundle = PLAIN_BUNDLE,
-): Promise<Uint8Array> {
-  try {
-    return await shrink(bundle, await esbuild.build(optionsOf(bundle)));
-  } finally {
-    // Its child process would keep this one alive.
-    await esbuild.stop();
-  }
+async function buildBundle(
+  bundle: Bundle,
+  shortNames: ShortNames,
+): Promise<Result> {
+  const built = await esbuild.build(optionsOf(bundle, shortNames));
+  const [{ inputs }] = Object.values(built.metafile.outputs);
+  const parts = Object.entries(inputs)
+    .map(([path, { bytesInOutput }]) => [path, bytesInOutput] as const);
+  return { content: await shrink(bundle, built), parts: new Map(parts) };
 }
 
 /** Three percent more than esbuild takes off, and one more by the names. */
 async function shrink(
   bundle: Bundle,
-  { outputFiles }: Built,
+  { outputFiles }: Pick<Built, "outputFiles">,
 ): Promise<Uint8Array> {
   const { code } = await minify(outputFiles[0].text, {
     ecma: 2020,
@@ -128,7 +202,10 @@ export function gzippedSize(bytes: Uint8Array): number {
 }
 
 /** Says what a bundle weighs, and whether that is within the budget. */
-function weigh({ name, budgetBytes }: Bundle, content: Uint8Array): boolean {
+function weigh(
+  { name, budgetBytes }: Bundle,
+  { content, parts }: Result,
+): boolean {
   const gzippedBytes = gzippedSize(content);
   console.log(
     `${name}: ${content.byteLength} bytes, ${gzippedBytes} gzipped ` +
@@ -137,61 +214,106 @@ function weigh({ name, budgetBytes }: Bundle, content: Uint8Array): boolean {
   // For pages that take it from elsewhere (Subresource Integrity).
   const hash = createHash("sha384").update(content).digest("base64");
   console.log(`${name}: integrity="sha384-${hash}"`);
+  for (const [part, bytes] of shareOut(gzippedBytes, parts)) {
+    console.log(`${String(bytes).padStart(8)}  ${part}`);
+  }
   return gzippedBytes <= budgetBytes;
+}
+
+/**
+ * How many of the gzipped bytes each folder, and each module in it, is there
+ * for, largest first: an estimate, as if gzip packed all of them alike.
+ */
+export function shareOut(
+  gzippedBytes: number,
+  parts: ReadonlyMap<string, number>,
+): [part: string, gzippedBytes: number][] {
+  const folders = new Map<string, number>();
+  let sum = 0;
+  for (const [path, bytes] of parts) {
+    const folder = folderOf(path);
+    folders.set(folder, (folders.get(folder) ?? 0) + bytes);
+    sum += bytes;
+  }
+  const largestFirst = (sizes: Iterable<[string, number]>) =>
+    [...sizes].filter(([, bytes]) => bytes > 0)
+      .sort(([, a], [, b]) => b - a);
+  return largestFirst(folders)
+    .flatMap(([folder, bytes]): [string, number][] => [
+      [folder, bytes],
+      ...largestFirst(parts).filter(([path]) => folderOf(path) === folder)
+        .map(([path, bytes]): [string, number] => [`  ${path}`, bytes]),
+    ])
+    .map(([part, bytes]) => [part, Math.round(bytes / sum * gzippedBytes)]);
+}
+
+/** The first two folders of a module: `src/client/`, or all that it has. */
+function folderOf(path: string): string {
+  return path.match(/^(?:[^/]+\/){0,2}/)![0] || "./";
 }
 
 function readKept(bundle: Bundle): Promise<Uint8Array> {
   return Deno.readFile(bundleFile(bundle)).catch(() => new Uint8Array());
 }
 
-async function check(bundle: Bundle): Promise<boolean> {
-  const content = await buildBundle(bundle);
-  const fits = weigh(bundle, content);
-  const kept = await readKept(bundle);
-  const current = Buffer.compare(content, kept) === 0;
-  if (!current) {
+async function check(): Promise<boolean> {
+  const { shortNames, faults } = await chooseShortNames();
+  for (const fault of faults) console.error(fault);
+  let right = faults.length === 0;
+  if (!right) console.error("short_names.json is stale: run `deno task build`");
+  for (const bundle of BUNDLES) {
+    const result = await buildBundle(bundle, shortNames);
+    if (!weigh(bundle, result)) right = false;
+    const kept = await readKept(bundle);
+    if (Buffer.compare(result.content, kept) === 0) continue;
     console.error(`${bundle.name} is stale: run \`deno task build\``);
+    right = false;
   }
-  return fits && current;
+  return right;
 }
 
-async function watch(bundle: Bundle): Promise<void> {
+async function write(): Promise<void> {
+  const { shortNames, faults } = await chooseShortNames();
+  for (const fault of faults) console.log(`${fault}: it is mended`);
+  await Deno.writeTextFile(
+    SHORT_NAMES_FILE,
+    `${JSON.stringify(shortNames, null, 2)}\n`,
+  );
+  for (const bundle of BUNDLES) {
+    const result = await buildBundle(bundle, shortNames);
+    await Deno.writeFile(bundleFile(bundle), result.content);
+    weigh(bundle, result);
+  }
+}
+
+/** Writes everything again when a source has changed. */
+async function watch(): Promise<void> {
   const writer: esbuild.Plugin = {
     name: "writer",
     setup(build) {
-      build.onEnd(async (result) => {
-        if (result.errors.length > 0) return;
-        await write(bundle, await shrink(bundle, result as Built));
+      build.onEnd(async ({ errors }) => {
+        if (errors.length === 0) await write();
       });
     },
   };
+  // Whatever the plain client has, the private one has.
   const context = await esbuild.context({
-    ...optionsOf(bundle),
+    ...optionsOf(PRIVATE_BUNDLE, {}),
     logLevel: "warning",
     plugins: [writer],
   });
   await context.watch();
 }
 
-async function write(bundle: Bundle, content: Uint8Array): Promise<void> {
-  await Deno.writeFile(bundleFile(bundle), content);
-  weigh(bundle, content);
-}
-
 async function main([flag]: string[]): Promise<boolean> {
   switch (flag) {
     case undefined:
-      for (const bundle of BUNDLES) {
-        await write(bundle, await buildBundle(bundle));
-      }
+      await write();
       return true;
-    case "--check": {
-      let right = true;
-      for (const bundle of BUNDLES) right = await check(bundle) && right;
-      return right;
-    }
+    case "--check":
+      return await check();
     case "--watch":
-      for (const bundle of BUNDLES) await watch(bundle);
+      await watch();
       return true;
     default:
       console.error(`Unknown flag ${flag}: known are --check and --watch`);
@@ -205,5 +327,7 @@ if (import.meta.main) {
     if (!("errors" in error)) throw error;
     return false;
   });
+  // Its child process would keep this one alive.
+  if (Deno.args[0] !== "--watch") await esbuild.stop();
   if (!done) Deno.exit(1);
 }
