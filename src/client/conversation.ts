@@ -287,7 +287,7 @@ export class Conversation {
           "error",
           new SocketPeerError(
             "PROTOCOL",
-            `The server refuses a message: ${message.data.message}`,
+            `Cannot send a message that the server refuses: ${message.data.message}`,
           ),
         );
         break;

@@ -105,7 +105,9 @@ export class SimulatedConnection implements PeerConnectionLike {
       return;
     }
     if (this.signalingState !== "have-local-offer") {
-      throw new Error(`An answer in state ${this.signalingState}`);
+      throw new Error(
+        `Cannot take an answer in state "${this.signalingState}"`,
+      );
     }
     this.signalingState = "stable";
     this.#join(this.#ground.find(sdp));

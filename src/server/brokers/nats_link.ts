@@ -519,6 +519,7 @@ export class NatsLink implements Link {
     if (data) call.resolve(JSON.parse(new TextDecoder().decode(data)));
     else {
       const error = this.#connection.info?.jetstream
+        // deno-lint-ignore sentences/cannot -- a reason that starts with a name
         ? new Error("JetStream does not answer")
         : hopeless("it has no JetStream", 'start it with "-js"');
       this.break(error);
