@@ -107,7 +107,7 @@ export function findWrongNames(
   return faults;
 }
 
-/** Has esbuild give a short form to each of the names that is in a bundle. */
+/** Lets esbuild give a short form to each of the names that is in a bundle. */
 async function shorten(
   names: ReadonlySet<string>,
   kept: ShortNames,

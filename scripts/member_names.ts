@@ -97,7 +97,7 @@ export function findMemberNames(
     const declarations = symbols.flatMap((symbol) =>
       symbol.declarations ?? [undefined]
     );
-    if (declarations.length === 0) take(name, "no type declares it", node);
+    if (declarations.length === 0) take(name, "of no known type", node);
     for (const declaration of declarations) {
       if (!declaration) take(name, "a key of a record", node);
       else if (!isOwn(declaration)) take(name, "of the platform", node);
@@ -161,7 +161,7 @@ export function findMemberNames(
         type && partsOf(type).some((part) => part.getStringIndexType())
       ) {
         take(text, "a key of a record", name);
-      } else take(text, "no type declares it", name);
+      } else take(text, "of no known type", name);
     }
   };
 
