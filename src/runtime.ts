@@ -23,13 +23,13 @@ export interface WebSocketLike {
   send(data: any): void;
   /** Starts the closing handshake. */
   close(code?: number, reason?: string): void;
-  /** It is open. */
+  /** The socket is open. */
   onopen: ((event: never) => void) | null;
   /** A message has come. */
   onmessage: ((event: never) => void) | null;
-  /** It is closed. */
+  /** The socket is closed. */
   onclose: ((event: never) => void) | null;
-  /** It has failed; `close` follows. */
+  /** The socket has failed; `close` follows. */
   onerror: ((event: never) => void) | null;
 }
 

@@ -70,10 +70,10 @@ export class Conversation {
   #direct?: DirectLink;
   /** The ticket of the same peer's conversation before. */
   #before?: Ticket;
-  /** Who the other peer is; empty where it speaks version 1. */
+  /** The `id` of the other peer; empty where that one speaks version 1. */
   #partner: string | undefined;
   #iceServers: readonly object[] | undefined;
-  /** Who waits for something to have become true, and looks again. */
+  /** Callbacks that look again whether what they wait for has become true. */
   readonly #waiters: (() => void)[] = [];
   /** How it ended. */
   #info?: CloseInfo;

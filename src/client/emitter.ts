@@ -59,7 +59,10 @@ export class Emitter<Events extends EventMap<Events>> {
     return this.#add(event, listener);
   }
 
-  /** As {@linkcode Emitter.on}, but ahead of the listeners that are there. */
+  /**
+   * Does what {@linkcode Emitter.on} does, but ahead of the listeners that are
+   * there.
+   */
   prependListener<Name extends keyof Events>(
     event: Name,
     listener: Listener<Events[Name]>,
@@ -79,7 +82,10 @@ export class Emitter<Events extends EventMap<Events>> {
     return this.#add(event, listener, false, true);
   }
 
-  /** As {@linkcode Emitter.once}, but ahead of the listeners that are there. */
+  /**
+   * Does what {@linkcode Emitter.once} does, but ahead of the listeners that
+   * are there.
+   */
   prependOnceListener<Name extends keyof Events>(
     event: Name,
     listener: Listener<Events[Name]>,

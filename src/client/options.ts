@@ -17,10 +17,10 @@ import type {
 /** Options of a `SocketPeer`. Times are in milliseconds, sizes in bytes. */
 export interface SocketPeerOptions {
   /**
-   * Who pairs with whom: the two peers that know the same code. It works like
-   * a password. A code that was drawn may be typed in upper case, without its
-   * hyphens, with spaces, with O for 0 and I or L for 1. Any other is compared
-   * in Unicode's NFC and without the blanks around it.
+   * The code that joins two peers: the two that know the same one are a pair.
+   * It works like a password. A code that was drawn may be typed in upper case,
+   * without its hyphens, with spaces, with O for 0 and I or L for 1. Any other
+   * is compared in Unicode's NFC and without the blanks around it.
    *
    * @default {a random one of 80 bits, easy to read aloud}
    */

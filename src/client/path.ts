@@ -233,7 +233,7 @@ export class Path {
     } else carrier.arrived(bytes);
   }
 
-  /** Has the session take in what came on a transport. */
+  /** Lets the session take in what came on a transport. */
   #take(taking: () => void, carrier?: Carrier): void {
     const session = this.#session;
     const before = session.bufferedBytes;
@@ -272,7 +272,10 @@ export class Path {
     for (const carrier of this.#carriers) carrier.send(packet);
   }
 
-  /** Has the other peer answer on a transport, and looks after what is beneath. */
+  /**
+   * Makes the other peer answer on a transport, and looks after what is
+   * beneath.
+   */
   #ask(carrier: Carrier, since?: number): void {
     const number = carrier.ask(this.#runtime.now(), since);
     // One that is on its way will be answered when the way is free.

@@ -66,7 +66,10 @@ const ANSWER_MS = 1500;
  * sooner when it is back.
  */
 const DIAL_MS = 2000;
-/** As the network may have become slower, part of the time that it was away. */
+/**
+ * How long one waits for a dial, as a part of the time that the network was
+ * away: it may have become slower meanwhile.
+ */
 const DIAL_SHARE = 1 / 6;
 
 /** Keeps one peer joined at the server. */

@@ -269,7 +269,7 @@ function hideReceived(hello: Omit<Hello, "received">): Hello {
   return { ...hello, received: 0 };
 }
 
-/** Has a key that others are derived from. */
+/** Imports a key that others are derived from. */
 export function importRoot(
   subtle: Subtle,
   bytes: OwnBytes,

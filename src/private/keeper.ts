@@ -1,6 +1,6 @@
 /**
- * Who keeps the secret: agrees on keys for each conversation, and counts how
- * often somebody has tried without knowing it.
+ * The keeper of the secret: agrees on keys for each conversation, and counts
+ * how often somebody has tried without knowing it.
  *
  * @module
  */
@@ -31,7 +31,7 @@ export interface KeeperHandlers {
   direct(): boolean;
   /** The server has given a number, so there is a code to show. */
   code(code: string): void;
-  /** Has `tell` end a socket, as that error says. */
+  /** A partner is refused: `tell` ends its socket, as the error says. */
   refused(error: SocketPeerError, again: boolean, tell: () => void): void;
 }
 

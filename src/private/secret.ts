@@ -19,9 +19,10 @@ const ATTEMPTS = 3;
 /** Options of a private `SocketPeer`. Times are in milliseconds, sizes in bytes. */
 export interface PrivateOptions extends Omit<SocketPeerOptions, "pairCode"> {
   /**
-   * Who pairs with whom. Without `secret` it is a spoken code, such as
-   * `7-otter-lunar-basin`: the number goes to the server, the words never do.
-   * With `secret` it is any text, which the server gets to know.
+   * The code that joins two peers: the two that know the same one are a pair.
+   * Without `secret` it is a spoken code, such as `7-otter-lunar-basin`: the
+   * number goes to the server, the words never do. With `secret` it is any
+   * text, which the server gets to know.
    *
    * @default {a spoken code, whose number the server gives: see `code`}
    */

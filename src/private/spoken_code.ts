@@ -10,7 +10,7 @@ import { findWord, MIN_LETTERS, WORDS } from "./words.ts";
 
 /** 24 bits, as each word is one of 256. */
 const WORD_COUNT = 3;
-/** As many as an input field can show at once. */
+/** How many completions an input field can show at once. */
 const MAX_COMPLETIONS = 8;
 const NUMBER = /^0*([1-9]\d{0,8})$/;
 /** The minus sign is no dash to Unicode, but to keyboards. */

@@ -61,7 +61,7 @@ interface Held {
 /** The parts of a message whose last frame has not come yet. */
 interface Assembly {
   readonly kind: FrameKind;
-  /** As many as it will have. */
+  /** Room for all bytes that the message will have. */
   readonly bytes: Uint8Array;
   /** How many of them are here. */
   length: number;

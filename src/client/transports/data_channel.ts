@@ -25,7 +25,7 @@ export interface DataChannelOptions {
   now(): number;
   /** Both ends are known to listen; called once. */
   ready(): void;
-  /** It has ended, whoever ended it; called once. */
+  /** The channel has ended, whoever ended it; called once. */
   ended(): void;
 }
 
