@@ -24,10 +24,10 @@ export class Host {
   peer?: SocketPeer;
   /** Whether it has died. */
   dead = false;
-  /** Who is told that the page is left, and that it is shown again. */
+  /** Callbacks for when the page is left, and for when it is shown again. */
   readonly pageHide = new Set<() => void>();
   readonly pageShow = new Set<() => void>();
-  /** Who is told that the network may have changed. */
+  /** Callbacks for when the network may have changed. */
   readonly wake = new Set<() => void>();
   /** Its way to the network, and from there. */
   readonly up: Link;
@@ -82,7 +82,9 @@ export class Host {
     this.#run(event, "events");
   }
 
-  /** Has it stand still; longer than before, where it does already. */
+  /**
+   * Makes the program stand still; longer than before, where it does already.
+   */
   freeze(ms: number): void {
     const { clock } = this.#network;
     this.#frozenUntil = Math.max(this.#frozenUntil, clock.now() + ms);

@@ -102,7 +102,7 @@ export class Link {
     this.set({});
   }
 
-  /** Is another from now on. */
+  /** Changes the link from now on. */
   set(
     {
       rate = Infinity,

@@ -27,7 +27,7 @@ export class SimulatedChannel implements DataChannelLike {
   readonly #network: Network;
   #bufferedAmount = 0;
 
-  /** Is joined with no other yet. */
+  /** Begins as an end that is joined with no other. */
   constructor(network: Network, host: Host) {
     this.#network = network;
     this.host = host;
@@ -67,7 +67,7 @@ export class SimulatedChannel implements DataChannelLike {
     this.wire.carry(() => this.other?.ended());
   }
 
-  /** It is open at this end from now on. */
+  /** The channel is open at this end from now on. */
   opened(): void {
     this.host.run(() => {
       if (this.readyState !== "connecting") return;

@@ -174,7 +174,7 @@ export class SimulatedConnection implements PeerConnectionLike {
     }
   }
 
-  /** It is gone; the other end notices, if it is not told before. */
+  /** Kills the connection; the other end notices, if it is not told before. */
   die(): void {
     this.#dead = true;
     this.#failure?.();

@@ -60,7 +60,7 @@ export class SimulatedEngine {
     return broker;
   }
 
-  /** It is gone. */
+  /** The broker is gone. */
   forget(broker: SimulatedBroker): void {
     this.#brokers.delete(broker);
   }
@@ -74,7 +74,7 @@ export class SimulatedBroker implements Broker {
   readonly #broker: MemoryBroker;
   #partitioned = false;
 
-  /** Is not open yet. */
+  /** Joins an engine by `open()`, not before. */
   constructor(engine: SimulatedEngine, host: Host) {
     this.#engine = engine;
     this.#host = host;

@@ -34,7 +34,7 @@ export function unsentBytes(
 
 /** TCP sends again what nobody acknowledges, and waits twice as long each time. */
 const RETRANSMISSION_MS = 200;
-/** It waits no longer than this; real ones do, up to two minutes. */
+/** The longest wait before sending again; real ones wait up to two minutes. */
 const MAX_RETRANSMISSION_MS = 8000;
 /** The same for what opens a connection: after 1, 3, 7 s and so on. */
 const DIAL_RETRANSMISSION_MS = 1000;

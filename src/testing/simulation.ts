@@ -37,7 +37,7 @@ export interface SimulationOptions {
    */
   latency?: number;
   /**
-   * As the server's option of this name.
+   * The server's option of this name.
    *
    * @default {60_000}
    */
@@ -81,13 +81,15 @@ export interface ServerNode {
   readonly pending: number;
   /** Whether it is cut off from what joins the nodes. */
   partitioned: boolean;
-  /** It dies, and forgets everything. */
+  /** Kills the server, which forgets everything. */
   kill(): void;
   /** Another takes its place, if it has died. */
   start(): void;
-  /** It sends its peers elsewhere, as `close()` of the server does, and ends. */
+  /**
+   * Ends the server as its `close()` does: it sends its peers elsewhere first.
+   */
   drain(): Promise<void>;
-  /** It stands still for `ms`. */
+  /** Makes the server stand still for `ms`. */
   stall(ms: number): void;
 }
 
@@ -99,9 +101,9 @@ export interface ServerEngine {
   loss: number;
   /** Which share of them it brings twice. */
   doubling: number;
-  /** It is away. */
+  /** Takes the engine away. */
   stop(): void;
-  /** It is there again, with what it knew or `empty`. */
+  /** Brings the engine back, with what it knew or `empty`. */
   start(empty?: boolean): void;
 }
 
@@ -172,7 +174,7 @@ export class Simulation {
   readonly #ground: Ground;
   readonly #server: SimulatedServer;
   readonly #hosts = new Map<SocketPeer, Host>();
-  /** Those that an end is left of. */
+  /** Sockets of which an end is left. */
   readonly #sockets = new Set<SimulatedSocket>();
 
   /** Starts the server. */
@@ -320,7 +322,7 @@ export class Simulation {
   // Links.
 
   /**
-   * Has a peer reach the network over such a link from now on, in both
+   * Makes a peer reach the network over such a link from now on, in both
    * directions or in each of them. All its sockets and data channels share it:
    * what one of them queues delays the others. On a data channel, what a peer
    * sends passes its own link up and then the other's link down.
@@ -442,7 +444,7 @@ export class Simulation {
     for (const { channel } of this.#connectionsOf()) channel.wire.replay();
   }
 
-  /** Has a peer get on its WebSocket what nobody has sent. */
+  /** Gives a peer on its WebSocket what nobody has sent. */
   inject(to: SocketPeer, data: string | ArrayBuffer): void {
     for (const socket of this.#socketsOf(to)) socket.receive(data);
   }
@@ -460,8 +462,8 @@ export class Simulation {
   }
 
   /**
-   * As `leave()` of the server: ends the conversation behind a code. Where the
-   * server has several nodes, let time pass before you wait for the answer.
+   * Ends the conversation behind a code, as the server's `leave()` does. Where
+   * the server has several nodes, let time pass before you wait for the answer.
    */
   leave(pairCode: string): Promise<boolean> {
     return this.#server.leave(pairCode);
@@ -470,7 +472,7 @@ export class Simulation {
   // The peers' programs.
 
   /**
-   * Has a peer's program stand still for `ms`: a tab in the background, a
+   * Makes a peer's program stand still for `ms`: a tab in the background, a
    * laptop asleep. Its timers and all that comes for it wait; then its clock
    * has jumped, and everything happens in a rush. Do not call the peer
    * meanwhile: a program that stands still does not.
@@ -584,7 +586,7 @@ export class Simulation {
     return [...this.#sockets].filter((socket) => !host || socket.host === host);
   }
 
-  /** Those whose data channels faults have left alone so far. */
+  /** The connections whose data channels faults have left alone so far. */
   #connectionsOf(peer?: SocketPeer): SimulatedConnection[] {
     const host = peer && this.#hostOf(peer);
     return [...this.#ground.connections].filter(({ channel, lost }) =>

@@ -187,7 +187,7 @@ export class Wire implements Flow {
     }
   }
 
-  /** Has what comes next arrive at that time, or when what went before has. */
+  /** Lets what comes next arrive at that time, or when what went before has. */
   #bring(due: number): void {
     const { clock } = this.#network;
     this.#lastDue = Math.max(this.#lastDue, due);
