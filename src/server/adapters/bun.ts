@@ -45,7 +45,7 @@ interface BunOptions {
   websocket: object;
 }
 
-/** As long as a client without heartbeats may be silent, in seconds. */
+/** How long a client without heartbeats may be silent, in seconds. */
 const IDLE_TIMEOUT = 120;
 
 /** Far more than ever waits: Bun drops in silence what is beyond it. */
@@ -158,7 +158,7 @@ class BunSocket implements ServerSocket {
     this.#socket?.terminate();
   }
 
-  /** It is open. */
+  /** Bun has opened the socket. */
   opened(socket: BunWebSocket): void {
     this.#socket = socket;
     this.#handlers = this.#gate.open(this, this.#welcome);
@@ -170,7 +170,7 @@ class BunSocket implements ServerSocket {
     else this.#handlers?.binary(data);
   }
 
-  /** It is closed, which Bun says before `close()` returns. */
+  /** The socket is closed, which Bun says before `close()` returns. */
   closed(code: number, reason: string): void {
     this.#socket = null;
     const report = () => this.#handlers?.close(code, reason);

@@ -26,7 +26,7 @@ type Upgrade = [
   head: unknown,
 ];
 
-/** Who takes the upgrades of a server. */
+/** How the upgrades of one server are shared among those that take them. */
 interface Sharing {
   readonly takers: Map<string, UpgradeTaker>;
   /** Leaves the server as it was. */

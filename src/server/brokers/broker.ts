@@ -36,9 +36,9 @@ export interface Broker {
    */
   open(handlers: BrokerHandlers): Promise<void>;
   /**
-   * Is a node from now on, in place of the one that it was: listens to that
-   * inbox alone, and takes a lease of {@linkcode LEASE_MS}. When it resolves,
-   * what others send arrives.
+   * Begins to live as a node, in place of the one before: listens to that inbox
+   * alone, and takes a lease of {@linkcode LEASE_MS}. When it resolves, what
+   * others send arrives.
    */
   enter(node: string): Promise<void>;
   /**
@@ -64,8 +64,8 @@ export interface Broker {
   /** Says whose a key is. */
   find(key: string): Promise<string | undefined>;
   /**
-   * Has keys stay this node's for so long from now, at most for
-   * {@linkcode CLAIM_MS}.
+   * Keeps keys this node's for so long from now, at most for {@linkcode
+   * CLAIM_MS}.
    *
    * @returns Those that are not this node's, which it MUST NOT touch.
    */
@@ -78,7 +78,7 @@ export interface Broker {
   close(): Promise<void>;
 }
 
-/** Who a {@linkcode Broker} tells of what happens; none of them throws. */
+/** What a {@linkcode Broker} reports; no handler throws. */
 export interface BrokerHandlers {
   /** A message has come, whose bytes belong to the receiver. */
   message(message: ArrayBuffer | Uint8Array<ArrayBuffer>): void;

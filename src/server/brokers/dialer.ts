@@ -31,7 +31,7 @@ const RETRY_MS = { first: 100, most: 2000 };
 /** How long what is said last may take, in milliseconds. */
 const CLOSE_MS = 1000;
 
-/** Has one link at a time, none while the engine is away. */
+/** Keeps one link to the engine at a time, none while the engine is away. */
 export class Dialer<Made extends Link> {
   readonly #options: DialerOptions<Made>;
   #handlers!: Pick<BrokerHandlers, "up" | "down">;

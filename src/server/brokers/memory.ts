@@ -34,7 +34,7 @@ export class MemoryEngine {
   readonly claims = new Map<string, Claim>();
   /** Until when each node has its lease. */
   readonly leases = new Map<string, number>();
-  /** Who listens to the inbox of a node. */
+  /** The broker that listens to the inbox of each node. */
   readonly inboxes = new Map<string, MemoryBroker>();
   readonly now: () => number;
   readonly after: MemoryEngineOptions["after"];
@@ -82,7 +82,7 @@ export class MemoryBroker implements Broker {
   /** Counts the connections, so that nothing outlives its own. */
   #connection = 0;
 
-  /** Is not open yet. */
+  /** Joins an engine by `open()`, not before. */
   constructor(engine: MemoryEngine) {
     this.#engine = engine;
   }

@@ -259,7 +259,10 @@ class NatsBroker<Options> implements Broker {
     if (lease) await link.remove(this.#nodes, lease.sequence);
   }
 
-  /** Has a key be a node's, if its present value is that one; says whether. */
+  /**
+   * Makes a key a node's if its present value is that one, and says whether it
+   * did.
+   */
   #hold(
     link: NatsLink,
     key: string,

@@ -21,7 +21,7 @@ export interface NatsMessage {
 
 /** Headers of a message: the part that is used here. */
 export interface NatsHeaders {
-  /** Has one say that. */
+  /** Sets a header. */
   set(name: string, value: string): void;
 }
 
@@ -75,7 +75,7 @@ export interface NatsLinkOptions {
   message(message: Bytes): void;
   /** Nobody listens to the inbox of a node. */
   unheard(node: string): void;
-  /** It is of no use any more; may be told more than once. */
+  /** The link is of no use any more; may be told more than once. */
   broken(reason: Error): void;
 }
 
@@ -315,7 +315,9 @@ export class NatsLink implements Link {
     throw this.#refused(error);
   }
 
-  /** Has a bucket lose the value of such a sequence, if it has it. */
+  /**
+   * Removes the value of such a sequence from a bucket, if the bucket has it.
+   */
   async remove(bucket: string, sequence: number): Promise<void> {
     const { error } = await this.#call(
       api("STREAM.MSG.DELETE", bucket),
@@ -365,7 +367,7 @@ export class NatsLink implements Link {
     return result;
   }
 
-  /** Has it that it is of no use any more. */
+  /** Gives the link up, for a reason that all who wait for it are told. */
   break(reason: unknown): void {
     const error = plainError(reason);
     this.#rejectBroken(error);

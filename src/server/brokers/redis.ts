@@ -359,7 +359,7 @@ class RedisLink implements Link {
     ]);
   }
 
-  /** Has it that it is of no use any more. */
+  /** Gives the link up, for a reason that all who wait for it are told. */
   break(reason: unknown): void {
     const error = plainError(reason);
     this.#rejectBroken(error);

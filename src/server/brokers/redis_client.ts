@@ -79,11 +79,11 @@ export interface RedisConnection {
   close(): Promise<void>;
 }
 
-/** Who a {@linkcode RedisConnection} tells of what happens. */
+/** What a {@linkcode RedisConnection} reports. */
 export interface RedisConnectionHandlers {
   /** A message has come. */
   message(channel: string, message: Bytes): void;
-  /** It is of no use any more; may be told more than once. */
+  /** The connection is of no use any more; may be told more than once. */
   broken(reason: unknown): void;
 }
 

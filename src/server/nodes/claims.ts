@@ -21,7 +21,7 @@ const MAX_FORMER = 100;
 export interface ClaimsOptions {
   /** Asks the engine, as `Membership.ask()` does. */
   ask<Answer>(call: (broker: Broker) => Promise<Answer>): Promise<Answer>;
-  /** Who this node is now. */
+  /** The name of this node now. */
   node(): string | null;
   /** Whether anything is behind a slot. */
   inUse(slot: string): boolean;
@@ -39,11 +39,11 @@ export class Claims {
   readonly #slots = new Set<string>();
   /** Until when those are kept behind which nothing is, in that order. */
   readonly #released = new Map<string, number>();
-  /** Who this node was. */
+  /** The names that this node had before. */
   readonly #former = new Set<string>();
   #keepAt = 0;
 
-  /** Has none. */
+  /** Begins without a claim. */
   constructor(options: ClaimsOptions) {
     this.#options = options;
   }
@@ -98,7 +98,7 @@ export class Claims {
     }
   }
 
-  /** It is not that node any more. */
+  /** This node has lost the name that it had. */
   died(node: string): void {
     this.#former.add(node);
     const [oldest] = this.#former;

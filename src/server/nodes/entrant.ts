@@ -16,7 +16,7 @@ import type { RemotePeer } from "./remote_peer.ts";
 
 /** A peer that is connected here, as it is known to the owner of its slot. */
 export class Entrant implements Member {
-  /** Who it stands for. */
+  /** The member that the entrant stands for. */
   readonly member: Member;
   /** Stands for its pair code. */
   readonly slot: string;
@@ -26,19 +26,19 @@ export class Entrant implements Member {
   askedAt: number;
   /** Another one for each attempt to join. */
   number = 0;
-  /** Who owns its slot; `null` where nobody has been found yet. */
+  /** The node that owns its slot; `null` where none has been found yet. */
   owner: RemoteNode | "here" | null = null;
   /** Whether it has been told of its place. */
   placed = false;
   /** That of the owner's last word. */
   turn = 0;
-  /** Who its partner is, where the owner has said so. */
+  /** The partner, where the owner has said who that is. */
   partner: Entrant | Neighbour | RemotePeer | null = null;
   /** Whether it is gone for good, and the owner is not told yet. */
   leaving = false;
   readonly #refused: (entrant: Entrant) => void;
 
-  /** Has not asked for its place yet. */
+  /** Stands for a member that has not asked for its place yet. */
   constructor(
     member: Member,
     names: Names,
@@ -136,7 +136,7 @@ export class Neighbour implements Partner {
   readonly #from: Entrant;
   readonly #to: Entrant;
 
-  /** Is the partner of `from`. */
+  /** Stands for `to` as the partner of `from`. */
   constructor(from: Entrant, to: Entrant) {
     this.#from = from;
     this.#to = to;

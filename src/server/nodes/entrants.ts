@@ -42,9 +42,9 @@ export const GRACE_MS = 1000;
 export interface EntrantsOptions {
   readonly names: Names;
   readonly claims: Claims;
-  /** Who has a place that this node owns. */
+  /** The places that this node owns, and the peers that have them. */
   readonly local: PairRegistry;
-  /** Who this node is now. */
+  /** The name of this node now. */
   node(): string | null;
   /** Another node. */
   remote(node: string): RemoteNode;
@@ -66,11 +66,11 @@ export class Entrants {
   readonly #options: EntrantsOptions;
   readonly #byMember = new Map<Member, Entrant>();
   readonly #byNumber = new Map<number, Entrant>();
-  /** Those that cannot ask for a place yet. */
+  /** Entrants that cannot ask for a place yet. */
   readonly #held = new Set<Entrant>();
   #open = false;
 
-  /** Has none. */
+  /** Begins without an entrant. */
   constructor(options: EntrantsOptions) {
     this.#options = options;
   }
@@ -85,7 +85,7 @@ export class Entrants {
     return this.#open;
   }
 
-  /** Has a peer ask for its place. */
+  /** Asks for a peer's place. */
   join(member: Member): void {
     const entrant = new Entrant(
       member,
@@ -113,7 +113,7 @@ export class Entrants {
     else owner?.tell({ type, member: number });
   }
 
-  /** Has a peer ask again, which has no owner any more. */
+  /** Asks anew for the place of a peer that has no owner any more. */
   again(entrant: Entrant, delayMs = this.#options.random() * AGAIN_MS): void {
     const { partner, member, version } = entrant;
     if (partner !== null && version === 1) {
@@ -135,7 +135,7 @@ export class Entrants {
     });
   }
 
-  /** Has those ask for a place who could not. */
+  /** Asks for the places of all that had to wait for this. */
   release(): void {
     this.#open = true;
     for (const entrant of [...this.#held]) {

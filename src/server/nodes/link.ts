@@ -26,11 +26,11 @@ export const SILENCE_MS = 3000;
 
 /** What a {@linkcode Link} needs. */
 export interface LinkOptions {
-  /** Who this node is. */
+  /** The name of this node. */
   readonly node: string;
   /** Larger messages are not sent, unless a single item is. */
   readonly maxMessageBytes: number;
-  /** Is added to. */
+  /** Counters of what is forwarded; this link adds to them. */
   readonly forwarded: Forwarded;
   /** A number larger than all before; the node's links share it. */
   nextGeneration(): number;
@@ -102,7 +102,7 @@ export class Link {
   /** Since when an answer is due. */
   #askedAt: number | null = null;
 
-  /** Has sent nothing, and heard nothing. */
+  /** Begins with nothing sent and nothing heard. */
   constructor(options: LinkOptions) {
     this.#options = options;
     this.#mine = options.nextGeneration();

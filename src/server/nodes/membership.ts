@@ -36,9 +36,9 @@ export interface MembershipOptions {
   now(): number;
   /** Calls back once, later. */
   after(delayMs: number, callback: () => void): Cancel;
-  /** It lives from now on, as another node than before. */
+  /** The node lives from now on, as another than before. */
   born(): void;
-  /** It is not that node any more; it will be born again as another. */
+  /** The node has lost its name; it will be born again under another. */
   died(node: string, reason: Error): void;
   /** The engine is not reached, and was not before. */
   away(reason: Error): void;
@@ -46,7 +46,7 @@ export interface MembershipOptions {
   message(message: Message): void;
   /** Nobody listens to the inbox of a node. */
   unheard(node: string): void;
-  /** It still lives, and so many nodes with it. */
+  /** The node still lives, and so many nodes with it. */
   beat(nodes: number): void;
 }
 
@@ -75,7 +75,7 @@ export class Membership {
     this.#options = options;
   }
 
-  /** Who it is; `null` while it does not live. */
+  /** The name of the node; `null` while it does not live. */
   get node(): string | null {
     return this.#node;
   }

@@ -39,7 +39,7 @@ export const MESSAGE_1 = 3;
 
 /** What stands before the items of a message. */
 export interface Head {
-  /** Who sends it. */
+  /** The node that sends the message. */
   readonly node: string;
   /** Which of the sender's streams to this node it belongs to. */
   readonly generation: number;

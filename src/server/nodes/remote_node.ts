@@ -23,7 +23,7 @@ export class RemoteNode {
   /** Peers of that node whose slot is here, by their numbers. */
   readonly members = new Map<number, RemoteMember>();
 
-  /** Has nothing to do with anybody yet. */
+  /** Begins without anybody on either side. */
   constructor(node: string, maxBufferedBytes: number, options: LinkOptions) {
     this.node = node;
     this.self = options.node;

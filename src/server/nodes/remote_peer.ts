@@ -38,7 +38,7 @@ export class RemotePeer implements Partner, Account {
   protected from: number;
   #refused = false;
 
-  /** Is as it was introduced. */
+  /** Takes a peer as it was introduced. */
   constructor(
     remote: RemoteNode,
     peer: Omit<Acquaintance, "node">,
@@ -99,7 +99,9 @@ export class RemoteMember extends RemotePeer implements Member {
   /** What it was not told yet, as its partner was not. */
   #introduction: Introduction | null = null;
 
-  /** Has no place yet; what it is told is in the order of its turns. */
+  /**
+   * Begins without a place; what the peer is told is in the order of its turns.
+   */
   constructor(
     remote: RemoteNode,
     asks: RemoteRequest,

@@ -76,7 +76,7 @@ interface Call {
 
 /** The registry of a node, as a part of that of all nodes. */
 export class SharedRegistry implements Registry {
-  /** Who has a place that this node owns. */
+  /** The places that this node owns, and the peers that have them. */
   readonly local: PairRegistry;
   readonly #options: SharedRegistryOptions;
   readonly #membership: Membership;
@@ -85,7 +85,7 @@ export class SharedRegistry implements Registry {
   readonly #remotes = new Map<string, RemoteNode>();
   /** Since when nodes are known to be dead. */
   readonly #dead = new Map<string, number>();
-  /** Who waits for the end of a conversation at another node. */
+  /** Calls that wait for the end of a conversation at another node. */
   readonly #calls = new Map<number, Call>();
   /** Counts attempts to join, streams, calls, and what members are told. */
   #count = 0;
@@ -101,7 +101,7 @@ export class SharedRegistry implements Registry {
   #draining = false;
   #away: Cancel = () => {};
 
-  /** Is alone until it is opened. */
+  /** Stays alone until it is opened. */
   constructor(options: SharedRegistryOptions) {
     this.#options = options;
     const { broker, now, after } = options;
@@ -147,7 +147,7 @@ export class SharedRegistry implements Registry {
     return this.#membership.open();
   }
 
-  /** Who this node is now; `null` while it is cut off. */
+  /** The name of this node now; `null` while it is cut off. */
   get node(): string | null {
     return this.#membership.node;
   }
@@ -261,7 +261,7 @@ export class SharedRegistry implements Registry {
     this.local.clear();
   }
 
-  /** Has other nodes take over, once it is drained. */
+  /** Lets other nodes take over, once this one is drained. */
   async close(): Promise<void> {
     // Whoever hears of it looks at once whose the slots are.
     await this.#claims.freeAll().catch(() => {});
@@ -283,7 +283,10 @@ export class SharedRegistry implements Registry {
     else this.#reclaim(this.#options.now() + GRACE_MS);
   }
 
-  /** Who owned a code comes before who merely asks for it. */
+  /**
+   * Claims codes again that this node owned: they come before those that others
+   * merely ask for.
+   */
   async #reclaim(releaseAt: number): Promise<void> {
     const { now, after } = this.#options;
     const { node } = this.#membership;
@@ -493,7 +496,9 @@ export class SharedRegistry implements Registry {
     else this.#remote(node).tell({ type: "found", ...rest });
   }
 
-  /** Has the owner of a slot end the conversation, if it is that. */
+  /**
+   * Makes the owner of a slot end the conversation, if it is still that one.
+   */
   #endAt(
     node: string,
     slot: string,
