@@ -43,7 +43,7 @@ export class Addresses {
   #pairRate: Rate;
   readonly #entries = new Map<string, Entry>();
   #connections = 0;
-  /** Those without an address. */
+  /** How many connections have no known address. */
   #unknown = 0;
   #crowdTold = false;
   #sweepAt = SWEEP_AT;

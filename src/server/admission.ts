@@ -1,5 +1,5 @@
 /**
- * Who may connect: what a request is answered, whatever server it came to.
+ * Admission: what a request to connect is answered, whatever server it came to.
  *
  * @module
  */

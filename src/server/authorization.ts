@@ -30,7 +30,7 @@ export interface AuthorizeRequest {
   readonly origin: string | undefined;
 }
 
-/** Who asks to pair, for `pairCodeValidator`. */
+/** The visitor who asks to pair, for `pairCodeValidator`. */
 export interface Visitor {
   /** What `authorize` returned. */
   readonly auth?: unknown;

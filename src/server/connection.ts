@@ -55,7 +55,7 @@ import { HELLO_1, Version1 } from "./version_1.ts";
 /** RFC 6455: a message is larger than it may be. */
 const MESSAGE_TOO_BIG = 1009;
 
-/** It is dead when it gives no sign of life for so many heartbeats. */
+/** After so many heartbeats without a sign of life, a connection is dead. */
 const MISSED_HEARTBEATS = 2;
 
 /** With these the server ends what its peer may not be blamed for. */
@@ -81,7 +81,7 @@ const GONE: ServerSocket = { bufferedAmount: 0, send() {}, close() {} };
 export interface IceServerSource {
   /** How often peers need fresh ones, in milliseconds; 0 for never. */
   readonly renewMs: number;
-  /** Those to use now. */
+  /** Resolves with the ICE servers to use now. */
   get(): Promise<readonly object[]>;
 }
 
@@ -111,7 +111,7 @@ export interface ConnectionOptions {
     | "observer"
   >;
   readonly iceServers: IceServerSource;
-  /** Is added to. */
+  /** Counters of what is relayed; this connection adds to them. */
   readonly traffic: Traffic;
   /** Milliseconds of a clock that never runs backwards. */
   now(): number;
@@ -119,7 +119,7 @@ export interface ConnectionOptions {
   after(delayMs: number, callback: () => void): Cancel;
   /** A number from 0 up to 1. */
   random(): number;
-  /** It has ended, by its own decision or not; called once. */
+  /** The connection has ended, by its own decision or not; called once. */
   ended(connection: Connection, code: number, reason: string): void;
   /**
    * Its socket is closed, with what it was told to close with, if it was;
@@ -134,7 +134,7 @@ export class Connection implements Member, ServerSocketHandlers {
   readonly address: string | undefined;
   /** When the socket was opened, by the clock of the options. */
   readonly openedAt: number;
-  /** Who has connected. */
+  /** The visitor who has connected. */
   readonly visitor: Visitor;
   readonly #options: ConnectionOptions;
   readonly #control: TokenBucket;
@@ -198,7 +198,7 @@ export class Connection implements Member, ServerSocketHandlers {
     return this.#dialect.version;
   }
 
-  /** Who it is, in this conversation. */
+  /** The `id` of the peer in this conversation. */
   get id(): string | undefined {
     return this.#request!.id;
   }
@@ -259,12 +259,14 @@ export class Connection implements Member, ServerSocketHandlers {
     this.#options.closed(this, end.code, end.reason);
   }
 
-  /** It gets another number. */
+  /**
+   * Another peer has taken the number that was drawn for this one: draws again.
+   */
   outrun(): void {
     if (this.#stage === "validating") this.#enter();
   }
 
-  /** It has its place, alone. */
+  /** The peer has its place, alone. */
   waiting(): void {
     if (!this.#accept()) return;
     this.#observe({ type: "wait" });
@@ -436,7 +438,10 @@ export class Connection implements Member, ServerSocketHandlers {
     if (this.#stage === "validating") this.#options.registry.join(this);
   }
 
-  /** Has a number drawn for its code; false where it has ended. */
+  /**
+   * Draws a number for the code; resolves with false where the connection has
+   * ended.
+   */
   async #draw(): Promise<boolean> {
     const { numbers, random } = this.#options;
     const code = await numbers.draw();
@@ -474,7 +479,10 @@ export class Connection implements Member, ServerSocketHandlers {
     }
   }
 
-  /** It has its place; false where it has ended, maybe just now. */
+  /**
+   * Marks the peer as joined; false where the connection has ended, maybe just
+   * now.
+   */
   #accept(): boolean {
     if (this.#stage === "validating") {
       this.#stage = "joined";

@@ -38,16 +38,16 @@ export interface ExchangeOptions {
     SharedRegistryOptions,
     "broker" | "names" | "soon"
   >;
-  /** As {@linkcode ConnectionOptions.ended}. */
+  /** Reports what {@linkcode ConnectionOptions.ended} does. */
   ended?(connection: Connection, code: number, reason: string): void;
-  /** As {@linkcode ConnectionOptions.closed}. */
+  /** Reports what {@linkcode ConnectionOptions.closed} does. */
   closed?(connection: Connection, code: number, reason: string): void;
 }
 
 /** Wires what all connections of a server share. */
 export class Exchange {
   readonly addresses: Addresses;
-  /** Who has a place here. */
+  /** The places of this node, and the peers that have them. */
   readonly registry: PairRegistry;
   /** What spans all nodes, where there are others. */
   readonly shared: SharedRegistry | null;

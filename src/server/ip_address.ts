@@ -4,7 +4,10 @@
  * @module
  */
 
-/** As nearly every address comes: already in its one way to be written. */
+/**
+ * The form in which nearly every address comes: the one way in which it is
+ * written.
+ */
 const PLAIN_IPV4 =
   /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)$/;
 const IPV4 = /^\d{1,3}(?:\.\d{1,3}){3}$/;

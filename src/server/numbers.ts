@@ -39,7 +39,7 @@ export class Numbers {
   /** Until when numbers are not drawn again, in that order. */
   readonly #quiet = new Map<string, number>();
 
-  /** Has drawn none yet. */
+  /** Begins with no number drawn. */
   constructor(options: NumbersOptions) {
     this.#options = options;
   }

@@ -14,7 +14,7 @@ import type { ServerSocket } from "./server_socket.ts";
 export interface OpenSocketsOptions {
   /** Where they were counted in. */
   readonly addresses: Pick<Addresses, "release">;
-  /** Is told of each that opens and closes. */
+  /** The observer of each socket that opens and closes. */
   readonly observe: ServerObserver;
   /** Milliseconds of a clock that never runs backwards. */
   now(): number;

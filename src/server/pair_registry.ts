@@ -1,5 +1,5 @@
 /**
- * Who is paired with whom: pair codes, and the two places behind each.
+ * The registry of pairs: pair codes, and the two places behind each.
  *
  * @module
  */
@@ -32,7 +32,7 @@ export interface Member extends Partner {
   readonly isDrawn?: boolean;
   /** Somebody was sooner at the number that was drawn for it: it has no place. */
   outrun?(): void;
-  /** It has its place; the other peer is not here. */
+  /** The member has its place; the other peer is not here. */
   waiting(): void;
   /** The other peer is here, now or again. */
   found(partner: Partner, initiator: boolean): void;
@@ -40,7 +40,7 @@ export interface Member extends Partner {
   lost(): void;
   /** Somebody asks for the place of the other peer, whose socket broke. */
   knocked(): void;
-  /** It has no place, or none any more. */
+  /** The member gets no place, or has lost the one that it had. */
   dismiss(code: number, reason: string): void;
 }
 
@@ -117,7 +117,7 @@ interface Slot {
   resumeTimeoutMs: number;
   timer: Cancel | null;
   knock: Knock | null;
-  /** As how many it is counted. */
+  /** How many present peers `#counts` has this slot down for. */
   counted: number;
 }
 

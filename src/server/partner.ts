@@ -12,7 +12,7 @@ import type { Bytes } from "./server_socket.ts";
 export interface Partner {
   /** Which version of the protocol it speaks. */
   readonly version: 1 | 2;
-  /** Who it is; version 1 does not say. */
+  /** The `id` of the peer; version 1 has none. */
   readonly id: string | undefined;
   /** What it tells its partner. */
   readonly hello: Hello;

@@ -183,7 +183,10 @@ export interface SharingStats {
   readonly forwardedPackets: number;
   /** Bytes of messages sent to other nodes since the start. */
   readonly forwardedBytes: number;
-  /** Those messages: the fewer for so many packets, the more share one. */
+  /**
+   * Messages sent to other nodes since the start: the fewer for so many
+   * packets, the more packets share one.
+   */
   readonly forwardedMessages: number;
   /** Bytes that wait for other nodes to take what was sent to them. */
   readonly waitingBytes: number;

@@ -30,6 +30,6 @@ export interface ServerSocketHandlers {
   text(text: string): void;
   /** A binary message, as it came. */
   binary(bytes: Bytes): void;
-  /** It is closed; may be reported more than once. */
+  /** The socket is closed; may be reported more than once. */
   close(code: number, reason: string): void;
 }

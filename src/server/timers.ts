@@ -32,7 +32,7 @@ export class Timers {
   /** By how long they wait. */
   readonly #queues = new Map<number, Queue>();
 
-  /** Has set none. */
+  /** Begins with no timer set. */
   constructor(platform: Platform) {
     this.#platform = platform;
   }

@@ -1,7 +1,7 @@
 /**
- * Those who are refused for good or for a while, and are told so by a close
- * code: a browser shows its page neither the status nor a header of a request
- * for a WebSocket that failed.
+ * Refusals that are told by a close code, for good or for a while: a browser
+ * shows its page neither the status nor a header of a request for a WebSocket
+ * that failed.
  *
  * @module
  */
@@ -25,7 +25,7 @@ export class ToldRefusals {
   readonly #bucket: TokenBucket;
   #open = 0;
 
-  /** Has told nobody yet. */
+  /** Begins with nobody told. */
   constructor(now: () => number) {
     this.#now = now;
     this.#bucket = new TokenBucket(RATE, now());

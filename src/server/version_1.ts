@@ -60,7 +60,7 @@ export class Version1 implements Dialect {
     this.#options = options;
   }
 
-  /** Has no words for it. */
+  /** Says nothing, as version 1 has no words for it. */
   waiting(): undefined {}
 
   /** Whoever is to make the offer begins at once. */
