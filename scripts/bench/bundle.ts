@@ -18,7 +18,10 @@ const BUNDLES: Readonly<Record<string, URL>> = {
   "simple-peer": new URL("simple-peer/simplepeer.min.js", packagesFolder),
 };
 
-/** It publishes no bundle: this is made of it as an application would. */
+/**
+ * PartySocket publishes no bundle: its module, which is bundled as an
+ * application would do it.
+ */
 const PARTYSOCKET = new URL("partysocket/dist/index.js", packagesFolder);
 
 /** Minified and gzipped, as it is published. */

@@ -26,7 +26,7 @@ const SERVERS: Readonly<Record<LibraryName, ServerName>> = {
 
 /** Two pages whose pipe is open. */
 type Pages = readonly [from: BenchPage, to: BenchPage];
-/** Who takes part, or why not. */
+/** The libraries that take part, each with its pair of pages. */
 type Field = Map<LibraryName, Pages>;
 
 /** All works of two pages, in one browser. */
@@ -120,7 +120,7 @@ async function privateWorks(plan: Plan, arena: Arena): Promise<Work[]> {
 
 /** A browser, and the servers that its pages use. */
 class Arena implements AsyncDisposable {
-  /** Who could not take part, and why. */
+  /** Which libraries could not take part, and why. */
   readonly notes: string[] = [];
   readonly #stack = new AsyncDisposableStack();
   readonly #servers = new Map<ServerName, BenchServer>();
@@ -179,7 +179,7 @@ class Arena implements AsyncDisposable {
   }
 }
 
-/** Has every pair of pages do something in turns. */
+/** Makes every pair of pages do something in turns. */
 function inTurns<T>(
   rounds: number,
   field: Field,

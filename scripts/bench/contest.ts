@@ -34,7 +34,7 @@ export interface Work {
 export interface Outcome<T> {
   /** By contender, in the order of the rounds. */
   readonly samples: Record<string, T[]>;
-  /** Who could not, and why. */
+  /** Which contenders could not take part, and why. */
   readonly notes: string[];
 }
 

@@ -221,7 +221,7 @@ class NetworkStage implements AsyncDisposable {
     return stage;
   }
 
-  /** Has a contender send for so long over a network of its own. */
+  /** Lets a contender send for so long over a network of its own. */
   async run(
     { shape, startMs = 3000 }: Network,
     { library, server, path }: Contender,

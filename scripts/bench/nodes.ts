@@ -78,7 +78,7 @@ class Cluster {
     this.#engine = engine;
   }
 
-  /** Has packets flow for so long, and a third of that before. */
+  /** Lets packets flow for so long, and a third of that before. */
   async run(traffic: Traffic, ms: number): Promise<Cost> {
     const load = new Load(this.pipes, traffic);
     await wait(ms / 3);
