@@ -30,7 +30,9 @@ function lasting(longMs: number, shortMs: number): number {
 /** Something that breaks while both peers live. */
 interface Transition extends SceneOptions {
   readonly name: string;
-  /** It takes too long, or too much of a small machine, for every run. */
+  /**
+   * Whether it takes too long, or too much of a small machine, for every run.
+   */
   readonly longOnly?: true;
   /** Breaks it, and waits until it is whole again. */
   act(scene: Scene): Promise<void>;
@@ -50,7 +52,7 @@ const BUSY_MS = lasting(3000, 1500);
 /** How long messages have to flow afterwards. */
 const FLOW_MS = lasting(2000, 300);
 
-/** Has a page close its newest connection under the library's feet. */
+/** Makes a page close its newest connection under the library's feet. */
 function closeConnection(peer: PagePeer): Promise<void> {
   return peer.run(() => recorder.connections.at(-1)!.close());
 }

@@ -23,7 +23,7 @@ if (ignore) {
   shareBrowser(["chromium", "firefox"]);
 }
 
-/** Who answers, and who makes the offers. */
+/** The browser that answers, and the one that makes the offers. */
 const PAIRS: [BrowserName, BrowserName][] = [
   ["chromium", "firefox"],
   ["firefox", "chromium"],

@@ -11,7 +11,7 @@ import { startServer } from "../support/start_server.ts";
 
 shareBrowser();
 
-/** Has a page close its newest connection under the library's feet. */
+/** Makes a page close its newest connection under the library's feet. */
 function closeConnection(peer: PagePeer): Promise<void> {
   return peer.run(() => recorder.connections.at(-1)!.close());
 }

@@ -78,7 +78,9 @@ export async function findFailure(
   ].join("\n");
 }
 
-/** Has a run fail of what nobody catches, which would end the whole program. */
+/**
+ * Makes a run fail of what nobody catches, which would end the whole program.
+ */
 async function withUncaught(run: () => Promise<void>): Promise<void> {
   const uncaught: unknown[] = [];
   const onUncaught = (event: ErrorEvent | PromiseRejectionEvent) => {

@@ -63,7 +63,7 @@ interface Conversation {
   receiver: Conversation | null;
   /** Whose messages arrive here. */
   sender: Conversation | null;
-  /** As the server knows it. */
+  /** The peer's `id`, as the server knows it. */
   id: string | undefined;
   partner: string | undefined;
   over: boolean;
@@ -266,7 +266,7 @@ class Churn {
     return instance.current = conversation;
   }
 
-  /** Who is whom, from what passes. */
+  /** Learns from what passes which peer is which. */
   #see({ peer, direction, data }: Traffic): void {
     if (typeof data !== "string") return;
     if (direction === "in" && /"peer.(lost|waiting)"/.test(data)) {

@@ -84,7 +84,7 @@ const DEEDS = [
   "cut",
 ] as const;
 
-/** Those after which all must be delivered, once two have met. */
+/** The deeds after which all must be delivered, once two have met. */
 const MILD: readonly Deed[] = [
   ...Object.keys(CHANGES) as (keyof typeof CHANGES)[],
   "alterStart",

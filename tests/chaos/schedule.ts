@@ -78,7 +78,7 @@ const MOVES = {
   showPage: "is back on the page",
 } as const;
 
-/** Those that one of version 1 has, too. */
+/** The moves that a peer of version 1 has, too. */
 const MOVES_OF_ALL: readonly Move[] = ["destroy", "connect"];
 
 /** What a peer does when it comes or goes. */
@@ -189,7 +189,7 @@ export type Story =
   | "nodesChurn"
   | "nodesLegacy";
 
-/** Those that leave the relay alone. */
+/** The faults that leave the relay alone. */
 const CHANNEL_FAULTS: readonly Fault[] = [
   "closeChannels",
   "stallChannels",

@@ -65,7 +65,7 @@ export function forges(action: Action): boolean {
   return action.do === "fault" && action.fault === "replayPackets";
 }
 
-/** Has a fault happen. */
+/** Makes a fault happen. */
 export function strike(simulation: Simulation, fault: Fault): void {
   switch (fault) {
     case "refuse":
@@ -82,7 +82,7 @@ export function strike(simulation: Simulation, fault: Fault): void {
   }
 }
 
-/** Has a fault happen to one peer. */
+/** Makes a fault happen to one peer. */
 export function strikeOne(
   simulation: Simulation,
   fault: FaultOfOne,
@@ -91,7 +91,7 @@ export function strikeOne(
   simulation[fault](peer);
 }
 
-/** Has a fault happen to a node of the server, or to what joins them. */
+/** Makes a fault happen to a node of the server, or to what joins them. */
 export function strikeNode(
   { nodes, engine }: Simulation,
   fault: NodeFault,

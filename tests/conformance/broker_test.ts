@@ -47,7 +47,7 @@ const WAIT_MS = 15_000;
 /** An engine that runs, and what becomes of it. */
 interface Engine extends AsyncDisposable {
   broker(): Broker;
-  /** Has the lease of a node run out. */
+  /** Lets the lease of a node run out. */
   endLease(node: string): Promise<void>;
   /** Answers nobody, until it fails. */
   stall(): void;
@@ -283,7 +283,7 @@ class Node implements AsyncDisposable {
     return node;
   }
 
-  /** Is a node at an engine. */
+  /** Enters an engine as a node. */
   static async enter(engine: Engine, name: string): Promise<Node> {
     const node = await Node.open(engine.broker());
     await node.reach("up");

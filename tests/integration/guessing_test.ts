@@ -1,6 +1,6 @@
 /**
- * Who tries one pair code after the other, behind a proxy that others use
- * too: what a server keeps short codes worth anything with.
+ * A guesser tries one pair code after the other, behind a proxy that others use
+ * too: what a server does so that short codes are worth anything.
  */
 
 import { assert, assertEquals, assertLess } from "@std/assert";

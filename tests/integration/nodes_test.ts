@@ -103,7 +103,7 @@ class Scene implements AsyncDisposable {
     return node;
   }
 
-  /** Has a peer get to a node when it dials again. */
+  /** Makes a peer get to a node when it dials again. */
   async aim(peer: number, node: Node): Promise<void> {
     this.#balancers[peer].aim(await node.port());
   }

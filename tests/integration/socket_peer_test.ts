@@ -39,7 +39,7 @@ function peers(url: string) {
       made.push(peer);
       return peer;
     },
-    /** As the other side has no peer left, it is not waited for either. */
+    /** Destroys all peers at once: none has a partner left to wait for. */
     async [Symbol.asyncDispose]() {
       for (const peer of made) peer.destroy();
       // A data channel's last acknowledgement may be on its way.

@@ -267,8 +267,8 @@ export class Scene implements AsyncDisposable {
   }
 
   /**
-   * Has one side move to another network: its connections are dead without a
-   * word, and its WebRTC has to find the way again. For so long it has none.
+   * Moves one side to another network: its connections are dead without a word,
+   * and its WebRTC has to find the way again. For so long it has none.
    */
   async move(side: Side, awayMs = 0): Promise<void> {
     const { tcp, access } = this.actors[side];

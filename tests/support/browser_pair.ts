@@ -221,7 +221,7 @@ const LAUNCHERS = { chromium: () => launchBrowser(), firefox: launchFirefox };
 const shared = new Map<BrowserName, Browser>();
 
 /**
- * Has the tests of a file share one browser of each name, as to start one
+ * Lets the tests of a file share one browser of each name, as to start one
  * takes a second, and Firefox three. They share nothing else: each page has a
  * context of its own.
  */

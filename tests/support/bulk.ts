@@ -11,7 +11,7 @@ declare global {
   var bulk: Bulk;
 }
 
-/** Has a page count the bytes that come to it. */
+/** Makes a page count the bytes that come to it. */
 export function countBulk(peer: PagePeer): Promise<void> {
   return peer.run(() => {
     globalThis.bulk = { received: 0, stopped: false };
@@ -22,7 +22,7 @@ export function countBulk(peer: PagePeer): Promise<void> {
   });
 }
 
-/** Has a page send as much as its peer takes, until it is stopped. */
+/** Makes a page send as much as its peer takes, until it is stopped. */
 export async function startBulk(
   peer: PagePeer,
   messageBytes = 65_536,
@@ -38,7 +38,7 @@ export async function startBulk(
   }, messageBytes);
 }
 
-/** Has it send no more. */
+/** Makes a page send no more. */
 export function stopBulk(peer: PagePeer): Promise<void> {
   return peer.run(() => {
     bulk.stopped = true;

@@ -50,7 +50,7 @@ let library: ReturnType<typeof openLibrary> | null = null;
 /** Sockets of servers that have been changed. */
 const changed = new Set<string>();
 
-/** Has this process's listener hand out sockets that hold little. */
+/** Makes this process's listener hand out sockets that hold little. */
 export async function shrinkListener(port: number): Promise<void> {
   const fd = await ownDescriptor(await inodeOf(port, LISTENING));
   if (fd === undefined) return;
@@ -58,13 +58,15 @@ export async function shrinkListener(port: number): Promise<void> {
   setOption(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BYTES);
 }
 
-/** Has this process's connection from this port hold little. */
+/** Makes this process's connection from this port hold little. */
 export async function shrinkConnection(port: number): Promise<void> {
   const fd = await ownDescriptor(await inodeOf(port, ESTABLISHED));
   if (fd !== undefined) setOption(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BYTES);
 }
 
-/** Has a server, here or in a process that this one started, send as if far. */
+/**
+ * Makes a server, here or in a process that this one started, send as if far.
+ */
 export async function shrinkServer(port: number): Promise<void> {
   const inode = await inodeOf(port, LISTENING);
   if (inode === undefined || changed.has(inode)) return;

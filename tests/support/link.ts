@@ -60,7 +60,7 @@ export class Link {
   }
 
   /**
-   * Has it carry a packet of so many bytes, headers included, that comes to it
+   * Carries a packet of so many bytes, headers included, that comes to the link
    * at such a time. One that is `spared` is not lost while the link lives.
    */
   carry(

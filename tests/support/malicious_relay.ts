@@ -5,13 +5,13 @@ import type { Runtime, Subtle, WebSocketLike } from "../../src/runtime.ts";
 /** What passes on a WebSocket. */
 export type Passing = string | Uint8Array<ArrayBuffer>;
 
-/** Has these pass in place of what came. */
+/** Returns what passes in place of what came. */
 export type Meddle = (passing: Passing) => readonly Passing[];
 
-/** Has everything pass as it came. */
+/** Lets everything pass as it came. */
 export const honest: Meddle = (passing) => [passing];
 
-/** Those of a type, changed. */
+/** Changes the messages of a type, and leaves all others. */
 export function ofType(
   type: string,
   change: (text: string) => readonly Passing[],

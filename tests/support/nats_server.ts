@@ -32,7 +32,9 @@ export class NatsServer extends EngineProcess {
     this.#settings = settings;
   }
 
-  /** Has a place for one that does not run yet, with such settings. */
+  /**
+   * Prepares a place for a server that does not run yet, with such settings.
+   */
   static async prepare(settings = JETSTREAM): Promise<NatsServer> {
     const folder = await Deno.makeTempDir({ prefix: "nats" });
     const [port, monitorPort, webSocketPort] = [1, 2, 3].map(freePort);

@@ -11,7 +11,7 @@ export const proxyFlags: readonly string[] = [
   "--disable-features=WebRtcHideLocalIpsWithMdns",
 ];
 
-/** Has a page's connections know only stand-ins for the other side. */
+/** Makes a page's connections know only stand-ins for the other side. */
 export async function proxyWebRtc(
   page: Page,
   standIn: (address: string, port: number) => Promise<number>,

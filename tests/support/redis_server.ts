@@ -29,7 +29,9 @@ export class RedisServer extends EngineProcess {
     this.#settings = settings;
   }
 
-  /** Has a place for one that does not run yet, with such settings. */
+  /**
+   * Prepares a place for a server that does not run yet, with such settings.
+   */
   static async prepare(...settings: string[]): Promise<RedisServer> {
     const folder = await Deno.makeTempDir({ prefix: "redis" });
     return new RedisServer(folder, freePort(), settings);

@@ -18,9 +18,9 @@ export interface UdpProxy extends AsyncDisposable {
   /** Drops such a part of the packets to these sides, and tells nobody. */
   drop(part: number, to?: readonly Side[]): void;
   /**
-   * Has one side move to another address: what it sends comes from new ports
-   * from then on, and what is sent to its old ones never arrives. The other
-   * side's ICE has to find the new ones, as with a NAT that has forgotten.
+   * Moves one side to another address: what it sends comes from new ports from
+   * then on, and what is sent to its old ones never arrives. The other side's
+   * ICE has to find the new ones, as with a NAT that has forgotten.
    */
   move(side: Side): Promise<void>;
 }

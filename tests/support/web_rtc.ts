@@ -16,10 +16,10 @@ export const WEB_RTC: Readonly<Record<string, WebRtc>> = {
 };
 
 /**
- * Has werift, where it is one of these, meet itself. Its DTLS is JavaScript: the
- * first handshake of a process takes over 100 ms on a busy computer, later ones
- * 10. Others repeat what is not answered within 50 ms, and what werift is told
- * twice can end in a connection that only one side takes for open.
+ * Lets werift, where it is one of these, meet itself. Its DTLS is JavaScript:
+ * the first handshake of a process takes over 100 ms on a busy computer, later
+ * ones 10. Others repeat what is not answered within 50 ms, and what werift is
+ * told twice can end in a connection that only one side takes for open.
  */
 export async function warmUp(...names: string[]): Promise<void> {
   if (!names.includes("werift")) return;

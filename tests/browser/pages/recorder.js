@@ -46,7 +46,7 @@ globalThis.recorder = (() => {
     relayedBytes: 0,
     directBytes: 0,
 
-    /** Has the page tell of another certificate than its own. */
+    /** Makes the page tell of another certificate than its own. */
     swapFingerprints() {
       const { send } = WebSocket.prototype;
       WebSocket.prototype.send = function (data) {

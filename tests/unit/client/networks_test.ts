@@ -37,7 +37,7 @@ function count(peer: SocketPeer, event: "downgrade" | "upgrade_error") {
   return counted;
 }
 
-/** Has a peer send without a pause, as long as it is connected. */
+/** Makes a peer send without a pause, as long as it is connected. */
 async function sendBulk(peer: SocketPeer): Promise<void> {
   for (;;) {
     if (!peer.send(new Uint8Array(65_536))) await peer.drained();

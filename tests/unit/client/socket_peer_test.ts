@@ -1188,7 +1188,10 @@ Deno.test("SocketPeer whose close listener connects again has one listener for i
 Deno.test("SocketPeer takes an error of a socket that never opened for its end", async () => {
   const world = new Simulation();
   let dials = 0;
-  /** As on Node 20 and 22: no `close` follows, and it stays "connecting". */
+  /**
+   * A socket as on Node 20 and 22: no `close` follows, and it stays
+   * "connecting".
+   */
   const socket = () => {
     dials++;
     const failing = {

@@ -1,6 +1,6 @@
 /**
- * Who guesses at a secret, and how often: each attempt is one guess, each is
- * counted by who knows the secret, and each is seen.
+ * Guesses at a secret, and how many are possible: each attempt is one guess,
+ * each is counted by the peer that knows the secret, and each is seen.
  */
 
 import { assert, assertEquals } from "@std/assert";

@@ -96,7 +96,7 @@ Deno.test("SocketPeer of the private entry says what is wrong with its secret", 
   }
 });
 
-/** Has globals be others while something runs. */
+/** Replaces globals while something runs. */
 function withGlobals(
   globals: Record<string, unknown>,
   run: () => void,

@@ -88,7 +88,7 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
     of: "metrics",
   },
 };
-/** Those that make no sense alone, or stand beside the options. */
+/** The variables that make no sense alone, or stand beside the options. */
 const TESTED_BELOW = [
   "SOCKETPEER_PROXY_HOPS",
   "SOCKETPEER_PROXY_NETWORK",

@@ -73,7 +73,7 @@ class TestMember implements Member {
     this.#registry.leave(this, false);
   }
 
-  /** It closes its socket with 4000. */
+  /** The member closes its socket with 4000. */
   leave(): void {
     this.gone = true;
     this.#registry.leave(this, true);

@@ -65,7 +65,7 @@ function setUp() {
     new End(node, clock)
   );
   const otherOf = (end: End) => end === a ? b : a;
-  /** Has everything arrive, but for what is dropped. */
+  /** Lets everything arrive, but for what is dropped. */
   const settle = (drop: (from: End) => boolean = () => false) => {
     for (let busy = true; busy;) {
       clock.advance(0);
@@ -81,7 +81,7 @@ function setUp() {
   return { clock, a, b, settle };
 }
 
-/** Has one message, with these in it, be lost. */
+/** Loses one message that has these in it. */
 function lose({ clock, a }: ReturnType<typeof setUp>, ...texts: string[]) {
   for (const text of texts) a.link.push(item(text));
   clock.advance(0);

@@ -21,7 +21,7 @@ const HELLO = { received: 0, webrtc: true, relay: true, maxMessageBytes: 1 };
 const RESUME_TIMEOUT_MS = 30_000;
 const MAX_BUFFERED_BYTES = 1_000_000;
 const SECRET = "0123456789abcdef0123456789abcdef";
-/** Who has lost an owner asks again within so long. */
+/** The longest wait of a peer that has lost an owner before it asks again. */
 const AGAIN_MS = 250;
 
 /** A peer's socket at a node, which writes down what it is told. */
