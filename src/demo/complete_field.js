@@ -5,11 +5,11 @@
  * the begin of "7-otter".
  */
 
-/** As many as a code has beside its number. */
+/** How many words a code has beside its number. */
 const WORD_COUNT = 3;
 
 /**
- * Has a field complete what is typed.
+ * Makes a field complete what is typed.
  *
  * @param {HTMLInputElement} input
  * @param {HTMLElement} list Where it shows the words that may be meant.

@@ -19,14 +19,14 @@ const EVENTS = ("code connect connect_error connect_timeout reconnect " +
 
 /** Where the person here is, and the peer: what to say of it. */
 const STATES = {
-  /** Has a code to give away. */
+  /** The visitor has a code to give away. */
   invite: {
     idle: "Not connected. Trying again …",
     connecting: "Reaching the server …",
     waiting: "Ready. Waiting for the other to enter your code …",
     reconnecting: "Not connected. Trying again …",
   },
-  /** Has entered the other's. */
+  /** The visitor has entered the code of the other. */
   join: {
     connecting: "Reaching the server …",
     waiting: "Nobody else is here with this code. Waiting … If it has been " +
@@ -447,7 +447,7 @@ for (const button of document.querySelectorAll(".new")) {
   };
 }
 
-/** Has a button copy the text of an element. */
+/** Makes a button copy the text of an element. */
 function copies(button, source) {
   const { textContent } = $(button);
   $(button).onclick = async () => {

@@ -227,7 +227,7 @@ interface Running {
   readonly server: ListeningServer;
   /** For who operates it, if wanted. */
   readonly probes: ListeningServer | null;
-  /** Has the probes say that it takes nobody any more. */
+  /** Makes the probes say that the server takes nobody any more. */
   drain(): void;
 }
 
