@@ -37,9 +37,9 @@ export interface WebSocketLike {
 export interface IceServer {
   /** Such as `stun:stun.example.org`. */
   urls: string | string[];
-  /** For TURN. */
+  /** The user's name, for TURN. */
   username?: string;
-  /** For TURN. */
+  /** The password, for TURN. */
   credential?: string;
 }
 

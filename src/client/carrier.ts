@@ -35,7 +35,7 @@ export class Carrier {
   readonly transport: Transport;
   /** Whether it has shown no sign of life for longer than is normal. */
   silent = false;
-  /** Whether it has a probe to answer. */
+  /** Whether the other peer has a probe to answer on it. */
   asked = false;
   #aliveAt: number;
   /** Since when a sign of life is due. */

@@ -75,7 +75,7 @@ export class Conversation {
   #iceServers: readonly object[] | undefined;
   /** Callbacks that look again whether what they wait for has become true. */
   readonly #waiters: (() => void)[] = [];
-  /** How it ended. */
+  /** How the conversation ended. */
   #info?: CloseInfo;
   /** Why the last attempt to connect failed. */
   #lastError: SocketPeerError | undefined;
@@ -145,7 +145,7 @@ export class Conversation {
     });
   }
 
-  /** Where it stands. */
+  /** Where the conversation stands. */
   get state(): ConnectionState {
     return this.#state;
   }
@@ -337,7 +337,7 @@ export class Conversation {
     this.#progress();
   }
 
-  /** Nothing passes the server for now. */
+  /** Signals and packets reach nobody by the server for now. */
   #alone(): void {
     this.#direct?.signalingLost();
     this.#server.closeRelay();

@@ -31,7 +31,7 @@ const CANDIDATES_PER_SIGNAL = 100;
 /** What a negotiation needs and reports. */
 export interface NegotiationOptions {
   readonly runtime: Runtime;
-  /** One that was not used yet. */
+  /** A connection that was not used yet. */
   readonly connection: PeerConnectionLike;
   /** The settings of the connection, as they are now. */
   config(): RtcConfiguration;

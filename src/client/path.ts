@@ -61,7 +61,7 @@ export class Path {
   #ackVia?: Carrier;
   #ackTimer?: Cancel;
   #watchTimer?: Cancel;
-  /** Best first. */
+  /** The transports, best first. */
   readonly #carriers: Carrier[] = [];
   #flushing = false;
   #closed = false;

@@ -19,7 +19,7 @@ const A = 486662n;
 
 /** What one side of a run has sent. */
 export interface Side {
-  /** Its public share. */
+  /** The public share of this side. */
   readonly share: OwnBytes;
   /** Its associated data: what else the key is bound to. */
   readonly data: OwnBytes;

@@ -24,7 +24,7 @@ export interface Hello {
 
 /** What a private peer adds to its `hello`: its part of the key agreement. */
 export interface PrivateHello {
-  /** Its share of the key, in base64. */
+  /** The sender's share of the key, in base64. */
   readonly share: string;
   /** What it says of itself, as JSON: the key is bound to it, to the byte. */
   readonly ad: string;
@@ -174,7 +174,7 @@ export const text = (most: number): Check => (value) =>
   typeof value === "string" && value !== "" && value.length <= most ||
   `a string of 1 to ${most} characters`;
 
-/** The same, or nothing. */
+/** A check that `undefined` passes, too. */
 export const optional = (check: Check): Check => (value) =>
   value === undefined || check(value);
 
