@@ -22,14 +22,14 @@ interface Waiting {
 export class Host {
   /** Set as soon as there is one; a client by hand never is. */
   peer?: SocketPeer;
-  /** Whether it has died. */
+  /** Whether the program has died. */
   dead = false;
   /** Callbacks for when the page is left, and for when it is shown again. */
   readonly pageHide = new Set<() => void>();
   readonly pageShow = new Set<() => void>();
   /** Callbacks for when the network may have changed. */
   readonly wake = new Set<() => void>();
-  /** Its way to the network, and from there. */
+  /** The link from the host to the network. */
   readonly up: Link;
   readonly down: Link;
   /** When its link is there again. */
@@ -39,19 +39,19 @@ export class Host {
   /** Null while it runs. */
   #waiting: Waiting | null = null;
 
-  /** Runs in a network. */
+  /** Creates a host in a network. */
   constructor(network: Network) {
     this.#network = network;
     this.up = new Link(network);
     this.down = new Link(network);
   }
 
-  /** Whether it stands still. */
+  /** Whether the program stands still. */
   get frozen(): boolean {
     return this.#waiting !== null;
   }
 
-  /** For how long nothing will pass its link. */
+  /** For how long nothing will pass the host's link. */
   get gapMs(): number {
     return Math.max(0, this.brokenUntil - this.#network.clock.now());
   }

@@ -63,9 +63,9 @@ export interface Piece {
 
 /** One direction of one connection, as its links see it. */
 export interface Flow {
-  /** Whether it carries nothing any more. */
+  /** Whether the link carries nothing any more. */
   readonly cut: boolean;
-  /** Whether it sends nothing for now. */
+  /** Whether the link sends nothing for now. */
   readonly stalled: boolean;
   /** A piece has come into the queue of a link. */
   entered(piece: Piece): void;
@@ -96,7 +96,7 @@ export class Link {
   #filling = false;
   #fillAgain = false;
 
-  /** Lets everything through at once. */
+  /** Creates a link that lets everything through at once. */
   constructor(network: Network) {
     this.#network = network;
     this.set({});
@@ -141,12 +141,12 @@ export class Link {
     return this.#rate;
   }
 
-  /** What it adds to the latency. */
+  /** What the link adds to the latency. */
   get delayMs(): number {
     return this.#delayMs;
   }
 
-  /** Whether it makes no difference. */
+  /** Whether the link makes no difference. */
   get plain(): boolean {
     return this.#rate === Infinity &&
       this.#delayMs + this.#jitterMs + this.#loss === 0;

@@ -9,9 +9,9 @@ import type { VirtualClock } from "./virtual_clock.ts";
 
 /** Something that a simulated peer sends or gets. */
 export interface Traffic {
-  /** Which peer. */
+  /** The peer that sends or gets it. */
   readonly peer: SocketPeer;
-  /** Whether it sends it or gets it. */
+  /** Whether the peer sends it (`out`) or gets it (`in`). */
   readonly direction: "out" | "in";
   /** Whether on its WebSocket or on a data channel. */
   readonly via: "relay" | "direct";
@@ -22,7 +22,7 @@ export interface Traffic {
 /** What all simulated connections share. */
 export interface Network {
   readonly clock: VirtualClock;
-  /** One way. */
+  /** How long anything travels, one way. */
   readonly latencyMs: number;
   readonly random: () => number;
   /** Shows what passes to whoever watches. */

@@ -20,7 +20,7 @@ export class SimulatedChannel implements DataChannelLike {
   onclose: (() => void) | null = null;
   onerror: (() => void) | null = null;
   readonly host: Host;
-  /** To the other end. */
+  /** The wire to the other end. */
   readonly wire: Wire;
   /** The other end, once it is joined with one. */
   other: SimulatedChannel | null = null;

@@ -24,7 +24,7 @@ export class Ground {
   readonly network: Network;
   readonly #described: SimulatedConnection[] = [];
 
-  /** Lies in a network. */
+  /** Creates the ground of a network. */
   constructor(network: Network) {
     this.network = network;
   }
@@ -34,7 +34,7 @@ export class Ground {
     return String(this.#described.push(connection) - 1);
   }
 
-  /** Whose description that is. */
+  /** Finds the connection that a description is of. */
   find(sdp: string): SimulatedConnection {
     return this.#described[Number(sdp)];
   }
@@ -59,7 +59,7 @@ export class SimulatedConnection implements PeerConnectionLike {
   /** When its path is there again, if something of its host made it silent. */
   #silentUntil = 0;
 
-  /** Belongs to a peer. */
+  /** Creates a connection of a peer. */
   constructor(ground: Ground, host: Host) {
     this.#ground = ground;
     this.#host = host;

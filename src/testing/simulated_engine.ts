@@ -11,24 +11,24 @@ import type { Network } from "./network.ts";
 
 /** An engine that can stop, forget, and lose messages. */
 export class SimulatedEngine {
-  /** What it knows. */
+  /** What the engine keeps in memory. */
   readonly memory: MemoryEngine;
   /** Which share of the messages between nodes it loses, from 0 to 1. */
   loss = 0;
-  /** Which share of them it brings twice. */
+  /** Which share of the messages the engine brings twice. */
   doubling = 0;
   readonly random: () => number;
   #up = true;
   readonly #brokers = new Set<SimulatedBroker>();
 
-  /** Runs. */
+  /** Starts the engine. */
   constructor({ clock, random }: Network) {
     this.memory = new MemoryEngine(clock);
     this.memory.latencyMs = 1;
     this.random = random;
   }
 
-  /** Whether it runs. */
+  /** Whether the engine runs. */
   get up(): boolean {
     return this.#up;
   }

@@ -37,7 +37,7 @@ export class SimulatedNode {
   #draining = false;
   readonly #connections = new Map<Connection, SimulatedSocket>();
 
-  /** Runs. */
+  /** Starts the node. */
   constructor(
     network: Network,
     peerTimeoutMs: number,
@@ -65,7 +65,7 @@ export class SimulatedNode {
     return this.#exchange?.shared?.size ?? 0;
   }
 
-  /** Whether it is among its fellows. */
+  /** Whether the node is among its fellows. */
   get joined(): boolean {
     const shared = this.#exchange?.shared;
     return shared ? shared.node !== null : this.#exchange !== null;

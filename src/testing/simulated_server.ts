@@ -16,13 +16,13 @@ export type DialFate = "accept" | "refuse" | "swallow";
 export class SimulatedServer implements Dialed {
   /** What becomes of those who dial. */
   dials: DialFate = "accept";
-  /** Its processes. */
+  /** The processes of the server. */
   readonly nodes: readonly SimulatedNode[];
   /** What joins them, where there are several. */
   readonly engine: SimulatedEngine | null;
   readonly #network: Network;
 
-  /** Runs. */
+  /** Starts the server's processes. */
   constructor(network: Network, peerTimeoutMs: number, nodes: number) {
     this.#network = network;
     const engine = nodes > 1 ? new SimulatedEngine(network) : null;

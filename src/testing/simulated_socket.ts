@@ -48,7 +48,7 @@ export class SimulatedSocket implements WebSocketLike {
   onclose: Listener = null;
   onerror: Listener = null;
   readonly host: Host;
-  /** To the server. */
+  /** The wire to the server. */
   readonly up: Wire;
   /** From the server. */
   readonly down: Wire;
@@ -57,7 +57,7 @@ export class SimulatedSocket implements WebSocketLike {
   readonly #network: Network;
   readonly #dialedAt: number;
 
-  /** Dials. */
+  /** Dials the server. */
   constructor(network: Network, host: Host, server: Dialed) {
     this.#network = network;
     this.host = host;

@@ -71,9 +71,9 @@ export interface LinkDirections {
 
 /** One process of a simulated server, and what may happen to it. */
 export interface ServerNode {
-  /** Whether it lives, and takes who dials. */
+  /** Whether the server lives, and takes peers that dial. */
   readonly ready: boolean;
-  /** Whether it reaches the other nodes. */
+  /** Whether the server reaches the other nodes. */
   readonly joined: boolean;
   /** How many pair codes it decides about. */
   readonly places: number;
@@ -83,7 +83,7 @@ export interface ServerNode {
   partitioned: boolean;
   /** Kills the server, which forgets everything. */
   kill(): void;
-  /** Another takes its place, if it has died. */
+  /** Starts another server in its place, if it has died. */
   start(): void;
   /**
    * Ends the server as its `close()` does: it sends its peers elsewhere first.
@@ -99,7 +99,7 @@ export interface ServerEngine {
   readonly claims: number;
   /** Which share of the messages between nodes it loses, from 0 to 1. */
   loss: number;
-  /** Which share of them it brings twice. */
+  /** Which share of the messages between nodes it brings twice. */
   doubling: number;
   /** Takes the engine away. */
   stop(): void;

@@ -17,7 +17,7 @@ interface Part extends Piece {
   readonly last: boolean;
   /** Whether it has not come into the queue of its first link. */
   waits: boolean;
-  /** When it is at the other end. */
+  /** When the part is at the other end. */
   due: number | undefined;
 }
 
@@ -38,7 +38,7 @@ const PIECES_PER_SECOND = 100;
  * its last one.
  */
 export class Wire implements Flow {
-  /** Whether it carries nothing any more. */
+  /** Whether the wire carries nothing any more. */
   cut = false;
   /** Called when something has arrived, or has come into the queue of a link. */
   onprogress: (() => void) | null = null;
@@ -60,7 +60,9 @@ export class Wire implements Flow {
   #lastDue = 0;
   readonly #packets: (() => void)[] = [];
 
-  /** Lies in a network, whose latency it has, with links on its way. */
+  /**
+   * Creates a wire of a network, whose latency it has, with links on its way.
+   */
   constructor(network: Network, links: () => readonly Link[]) {
     this.#network = network;
     this.#links = links;
@@ -71,7 +73,7 @@ export class Wire implements Flow {
     return this.#stalls.size > 0;
   }
 
-  /** Since when it has held something back. */
+  /** Since when the wire has held something back. */
   get stuckSince(): number | undefined {
     return this.#stuckSince;
   }
