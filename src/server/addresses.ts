@@ -48,7 +48,7 @@ export class Addresses {
   #crowdTold = false;
   #sweepAt = SWEEP_AT;
 
-  /** Knows nobody yet. */
+  /** Begins without a connection. */
   constructor(limits: AddressLimits, now: () => number) {
     this.#limits = limits;
     this.#now = now;

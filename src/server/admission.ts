@@ -25,9 +25,9 @@ export interface AdmissionRequest {
   readonly path: string | undefined;
   /** The address that its TCP connection comes from, if there is one. */
   readonly remoteAddress: string | undefined;
-  /** Whether it is a WebSocket already. */
+  /** Whether the request has become a WebSocket already. */
   readonly upgraded?: boolean;
-  /** Its address; on Node without the host. */
+  /** The address that is asked for; on Node without the host. */
   readonly url: string;
   /** A copy of all headers. */
   headers(): Headers;
@@ -51,16 +51,16 @@ export interface Refusal {
   readonly headers: Readonly<Record<string, string>>;
   /** The limit that it meets; none where it is merely mistaken. */
   readonly reason?: RefusalReason;
-  /** Where it comes from, if that counts. */
+  /** The address that the request comes from, if that counts. */
   readonly address?: string;
-  /** What it is told after an upgrade. */
+  /** What the client is told after an upgrade. */
   readonly dismissal?: Dismissal;
 }
 
 /** A request that is let in, and counted in. */
 export interface Welcome {
   readonly accepted: true;
-  /** Where it comes from, if that counts. */
+  /** The address that the request comes from, if that counts. */
   readonly address: string | undefined;
   /** Whose page asks; `undefined` where it is no page. */
   readonly origin?: string;

@@ -19,7 +19,7 @@ import type { ServerObserver } from "./server_event.ts";
 export interface AuthorizeRequest {
   /** All of its address, such as `http://localhost:3000/socketpeer/?v=2`. */
   readonly url: string;
-  /** Its headers, cookies among them. */
+  /** The headers of the request, cookies among them. */
   readonly headers: Headers;
   /**
    * Where it comes from, as limits count it: an IPv4 address, or an IPv6

@@ -96,7 +96,7 @@ export interface ConnectionOptions {
   readonly registry: Registry;
   readonly numbers: Numbers;
   readonly addresses: Addresses;
-  /** Its limits, its validator, its observer. */
+  /** The server's limits, validator and observer. */
   readonly settings: Pick<
     ResolvedServerOptions,
     | "pairCodeValidator"
@@ -193,7 +193,7 @@ export class Connection implements Member, ServerSocketHandlers {
     return this.#draws && this.#stage === "validating";
   }
 
-  /** Which version of the protocol it speaks. */
+  /** The version of the protocol that the peer speaks. */
   get version(): 1 | 2 {
     return this.#dialect.version;
   }

@@ -55,7 +55,7 @@ export class Exchange {
   readonly traffic: Traffic = { relayedPackets: 0, relayedBytes: 0 };
   readonly #shared: ConnectionOptions;
 
-  /** Knows nobody yet. */
+  /** Creates what all connections share, before there are any. */
   constructor(options: ExchangeOptions) {
     const { settings, sharing, now, after, random } = options;
     this.addresses = new Addresses(settings, now);

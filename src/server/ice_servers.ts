@@ -53,7 +53,7 @@ export class IceServers {
   readonly #options: IceOptions;
   readonly #platform: IcePlatform;
 
-  /** Asks nobody yet. */
+  /** Creates a source, which asks nobody before `get()` is called. */
   constructor(options: IceOptions, platform: IcePlatform = systemPlatform()) {
     this.#options = options;
     this.#platform = platform;

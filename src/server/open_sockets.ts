@@ -12,7 +12,7 @@ import type { ServerSocket } from "./server_socket.ts";
 
 /** What {@linkcode OpenSockets} needs. */
 export interface OpenSocketsOptions {
-  /** Where they were counted in. */
+  /** The addresses at which the sockets were counted in. */
   readonly addresses: Pick<Addresses, "release">;
   /** The observer of each socket that opens and closes. */
   readonly observe: ServerObserver;
@@ -36,7 +36,7 @@ export class OpenSockets {
   readonly #open = new Map<Opened, ServerSocket>();
   #emptied: (() => void) | null = null;
 
-  /** Holds none yet. */
+  /** Begins without a socket. */
   constructor(options: OpenSocketsOptions) {
     this.#options = options;
   }

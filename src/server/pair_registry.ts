@@ -24,9 +24,9 @@ export type PlaceRequest =
 
 /** A peer that is here: the one that asks for a place, or has one. */
 export interface Member extends Partner {
-  /** What it asked for. */
+  /** What the member asked for. */
   readonly request: PlaceRequest;
-  /** When it did, by the registry's clock. */
+  /** When the member asked, by the registry's clock. */
   readonly askedAt: number;
   /** Whether its code is a number that was drawn for it, and told nobody yet. */
   readonly isDrawn?: boolean;
@@ -77,7 +77,7 @@ interface Seat {
 interface Ending {
   readonly code: number;
   readonly reason: string;
-  /** Until when it is remembered. */
+  /** Until when the ending is remembered. */
   readonly until: number;
 }
 

@@ -10,11 +10,11 @@ import type { Bytes } from "./server_socket.ts";
 
 /** What one peer of a pair may know of the other, and do to it. */
 export interface Partner {
-  /** Which version of the protocol it speaks. */
+  /** The version of the protocol that the peer speaks. */
   readonly version: 1 | 2;
   /** The `id` of the peer; version 1 has none. */
   readonly id: string | undefined;
-  /** What it tells its partner. */
+  /** What the peer tells its partner. */
   readonly hello: Hello;
   /** Hands it a control message of its partner, as it came. */
   signal(text: string): void;

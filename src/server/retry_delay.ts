@@ -34,7 +34,7 @@ export function retryDelays(
   };
 }
 
-/** One that can be told to dial again. */
+/** A member that can be told to dial again. */
 type Leaving = Pick<Member, "dismiss"> & {
   /** There is none before it has asked for a place. */
   readonly request: Pick<Member["request"], "code"> | null;

@@ -226,7 +226,7 @@ export class SocketPeerServer {
     return this.#host.socket;
   }
 
-  /** What it has and has done until now. */
+  /** Counts of what the server has now and has done until now. */
   get stats(): ServerStats {
     const { addresses, registry, shared, traffic } = this.#exchange;
     const { connections } = addresses;

@@ -29,7 +29,7 @@ interface Timer extends Entry {
  */
 export class Timers {
   readonly #platform: Platform;
-  /** By how long they wait. */
+  /** Timers in order, by how long they wait. */
   readonly #queues = new Map<number, Queue>();
 
   /** Begins with no timer set. */

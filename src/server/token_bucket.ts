@@ -11,7 +11,7 @@ export class TokenBucket {
   #tokens: number;
   #at: number;
 
-  /** A full one. */
+  /** Creates a full bucket. */
   constructor(rate: Rate, now: number) {
     this.#tokens = rate.burst;
     this.#at = now;

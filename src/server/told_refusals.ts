@@ -39,7 +39,7 @@ export class ToldRefusals {
     return true;
   }
 
-  /** One is gone. */
+  /** A socket that was told is gone. */
   release(): void {
     this.#open--;
   }

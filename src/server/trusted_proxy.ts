@@ -35,7 +35,7 @@ export interface TrustProxyOptions {
   readonly networks?: readonly string[];
 }
 
-/** The same, checked. */
+/** A trusted proxy whose settings were checked. */
 export interface TrustedProxy {
   /** In lower case. */
   readonly header: string;

@@ -55,7 +55,7 @@ export class Version1 implements Dialect {
   /** What has packets in its place, beside a partner of version 2. */
   #standIn: StandIn | null = null;
 
-  /** Knows of no partner yet. */
+  /** Begins without a partner. */
   constructor(options: Version1Options) {
     this.#options = options;
   }

@@ -107,7 +107,7 @@ export function serveBun(
   };
 }
 
-/** Nothing is to be answered where it succeeds. */
+/** Upgrades a request; undefined where that succeeds, as Bun wants it. */
 function upgrade(
   server: BunServer,
   request: Request,
@@ -133,7 +133,7 @@ class BunSocket implements ServerSocket {
   #handlers: ServerSocketHandlers | null = null;
   #closing = false;
 
-  /** Waits for it to open. */
+  /** Takes a socket that Bun has not opened yet. */
   constructor(answersHeartbeats: boolean, welcome: Welcome, gate: Gate) {
     this.answersHeartbeats = answersHeartbeats;
     this.#welcome = welcome;

@@ -14,7 +14,7 @@ import { answerFetch, PROTOCOL_HEADER } from "./fetch.ts";
 
 /** A server that listens: the part of `Deno.HttpServer` that is used here. */
 export interface ListeningServer {
-  /** Where it listens. */
+  /** The address that the server listens on. */
   readonly addr: { readonly hostname: string; readonly port: number };
   /** Resolves when it has stopped. */
   readonly finished: Promise<void>;
@@ -115,7 +115,7 @@ class DenoSocket implements ServerSocket {
   #handlers: ServerSocketHandlers | null = null;
   #closed = false;
 
-  /** Waits for it to open. */
+  /** Takes a socket that may not be open yet. */
   constructor(
     socket: WebSocket,
     answersHeartbeats: boolean,

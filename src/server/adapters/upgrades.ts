@@ -11,7 +11,7 @@ import type { HttpServer, IncomingRequest, RequestSocket } from "./ws.ts";
 
 /** Takes the upgrades of a path. */
 export interface UpgradeTaker {
-  /** Whether it is about to let go of its path. */
+  /** Whether this taker is about to let go of its path. */
   closing(): boolean;
   /** Takes one that is for its path. */
   take(...upgrade: Upgrade): void;

@@ -39,7 +39,7 @@ export interface EventSource {
 
 /** A server of `node:http` or `node:https`: the part that is used here. */
 export interface HttpServer extends EventSource {
-  /** Whether it listens. */
+  /** Whether the server listens. */
   readonly listening: boolean;
   /** Where it listens: `{ address, port }` for TCP. */
   address(): unknown;

@@ -47,7 +47,7 @@ export class Dialer<Made extends Link> {
   /** All that was closed leaves nothing behind. */
   #ended: Promise<unknown> = Promise.resolve();
 
-  /** Does not dial yet. */
+  /** Creates a dialer that waits to be opened. */
   constructor(options: DialerOptions<Made>) {
     this.#options = options;
   }

@@ -30,7 +30,7 @@ interface Claim {
 export class MemoryEngine {
   /** How long anything travels to it, and from it, in milliseconds. */
   latencyMs = 0;
-  /** Whose each key is. */
+  /** Which node each key belongs to. */
   readonly claims = new Map<string, Claim>();
   /** Until when each node has its lease. */
   readonly leases = new Map<string, number>();
@@ -39,7 +39,7 @@ export class MemoryEngine {
   readonly now: () => number;
   readonly after: MemoryEngineOptions["after"];
 
-  /** Knows nothing. */
+  /** Begins as an engine that nobody has joined. */
   constructor({ now, after }: MemoryEngineOptions) {
     this.now = now;
     this.after = after;
@@ -50,7 +50,7 @@ export class MemoryEngine {
     return new MemoryBroker(this);
   }
 
-  /** Whose a key is at this moment. */
+  /** The node that a key belongs to at this moment. */
   ownerOf(key: string): string | undefined {
     const claim = this.claims.get(key);
     return claim && claim.until > this.now() ? claim.node : undefined;
@@ -221,7 +221,7 @@ export class MemoryBroker implements Broker {
     );
   }
 
-  /** One way, as long as this connection lives. */
+  /** Calls back after one way to the engine, if this connection still lives. */
   #travel(arrive: () => void): void {
     if (!this.#connected) return;
     const connection = this.#connection;

@@ -11,7 +11,7 @@ import type { Link } from "./dialer.ts";
 
 /** A message of NATS: the part that is used here. */
 export interface NatsMessage {
-  /** Where it was sent. */
+  /** The subject that the message was sent to. */
   readonly subject: string;
   /** What was sent. */
   readonly data: Uint8Array;
@@ -82,9 +82,9 @@ export interface NatsLinkOptions {
 /** A value in a bucket. */
 interface Entry {
   readonly value: string;
-  /** Which it is of all that the bucket was given. */
+  /** The number of the value among all that the bucket was given. */
   readonly sequence: number;
-  /** When it came, by the clock of the engine. */
+  /** When the value came, by the clock of the engine. */
   readonly atMs: number;
 }
 

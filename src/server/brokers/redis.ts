@@ -259,7 +259,7 @@ class RedisBroker implements Broker {
 }
 
 interface RedisLinkOptions {
-  /** Where it is tried to listen, and to publish. */
+  /** The channel on which listening and publishing are tried. */
   readonly channel: string;
   readonly leases: string;
   message(message: Bytes): void;

@@ -12,7 +12,7 @@ import type { Bytes } from "../server_socket.ts";
  * part that is used here.
  */
 export interface NodeRedisClient {
-  /** What it was made with. */
+  /** The options that the client was made with. */
   readonly options?: { readonly socket?: object };
   /** Makes another that differs in some options. */
   // deno-lint-ignore no-explicit-any -- versions differ in their types
@@ -177,7 +177,7 @@ class NodeRedisConnection implements RedisConnection {
 
 class IoRedisConnection implements RedisConnection {
   readonly #client: IoRedisClient;
-  /** Its socket is closed. */
+  /** Resolves when the connection's socket is closed. */
   readonly #ended: Promise<void>;
   #closed = false;
 

@@ -22,15 +22,15 @@ export class Entrant implements Member {
   readonly slot: string;
   /** What it asks for, now; with names in place of the code and the keys. */
   request: PlaceRequest;
-  /** When it did last, by the clock of this node. */
+  /** When the peer last asked, by the clock of this node. */
   askedAt: number;
-  /** Another one for each attempt to join. */
+  /** The number of this attempt to join; each attempt has another. */
   number = 0;
   /** The node that owns its slot; `null` where none has been found yet. */
   owner: RemoteNode | "here" | null = null;
-  /** Whether it has been told of its place. */
+  /** Whether the peer has been told of its place. */
   placed = false;
-  /** That of the owner's last word. */
+  /** The turn of the owner's last word. */
   turn = 0;
   /** The partner, where the owner has said who that is. */
   partner: Entrant | Neighbour | RemotePeer | null = null;

@@ -46,7 +46,7 @@ export interface EntrantsOptions {
   readonly local: PairRegistry;
   /** The name of this node now. */
   node(): string | null;
-  /** Another node. */
+  /** Returns another node by its name. */
   remote(node: string): RemoteNode;
   /** Since when a node is known to be dead, if it is. */
   deadAt(node: string): number | undefined;
@@ -144,7 +144,7 @@ export class Entrants {
     }
   }
 
-  /** Nobody can ask for a place for now. */
+  /** Makes peers wait, as nobody can ask for a place for now. */
   hold(): void {
     this.#open = false;
     for (const entrant of [...this.#byNumber.values()]) {

@@ -70,7 +70,7 @@ export class Membership {
   #nodes = 1;
   #timer: Cancel = () => {};
 
-  /** Does not live yet. */
+  /** Creates a node that does not live yet. */
   constructor(options: MembershipOptions) {
     this.#options = options;
   }

@@ -47,7 +47,7 @@ export interface Head {
   readonly givenUp: number;
   /** Which of this node's streams the sender hears, or 0. */
   readonly heard: number;
-  /** Its place in the sender's stream, from 0. */
+  /** The message's place in the sender's stream, from 0. */
   readonly sequence: number;
   /** How many bytes of items the sender has taken of the stream it hears. */
   readonly taken: number;
@@ -69,7 +69,7 @@ export interface Message {
   readonly items: readonly Item[];
 }
 
-/** Whom a peer is introduced to. */
+/** The peer that another is introduced to. */
 export interface Acquaintance {
   readonly node: string;
   readonly member: number;

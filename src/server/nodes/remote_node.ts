@@ -9,11 +9,11 @@ import { Link, type LinkOptions } from "./link.ts";
 import { type Note, noteItem } from "./message.ts";
 import type { RemoteMember } from "./remote_peer.ts";
 
-/** Another node, and who has to do with it. */
+/** Another node, and the peers of both that have to do with the other side. */
 export class RemoteNode {
-  /** Its name. */
+  /** The name of that node. */
   readonly node: string;
-  /** That of this node. */
+  /** The name of this node. */
   readonly self: string;
   readonly link: Link;
   /** How much may wait for one peer there, in bytes. */

@@ -28,9 +28,9 @@ export class RemotePeer implements Partner, Account {
   readonly version: 1 | 2;
   readonly id: string | undefined;
   readonly hello: Hello;
-  /** Where it is connected. */
+  /** The node that the peer is connected to. */
   readonly remote: RemoteNode;
-  /** Its number there. */
+  /** The peer's number at that node. */
   readonly number: number;
   /** Bytes that wait to be sent there. */
   waitingBytes = 0;
@@ -87,7 +87,7 @@ export class RemotePeer implements Partner, Account {
 /** What a peer at another node asks of this one, which owns its slot. */
 export interface RemoteRequest extends Omit<Acquaintance, "node" | "id"> {
   readonly request: PlaceRequest;
-  /** When it asked, by the clock of this node. */
+  /** When the peer asked, by the clock of this node. */
   readonly askedAt: number;
 }
 

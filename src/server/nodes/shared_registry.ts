@@ -91,7 +91,7 @@ export class SharedRegistry implements Registry {
   #count = 0;
   #lives = 0;
   #nodes = 1;
-  /** Since when it is cut off. */
+  /** Since when this node is cut off; `null` while it is not. */
   #downAt: number | null;
   readonly #forwarded: Forwarded = {
     forwardedMessages: 0,
@@ -157,7 +157,7 @@ export class SharedRegistry implements Registry {
     return this.#entrants.size + this.stats.remotePeers;
   }
 
-  /** What it shares with other nodes. */
+  /** Counts of what this node shares with others. */
   get stats(): SharingStats {
     const { now } = this.#options;
     let links = 0;
