@@ -72,64 +72,94 @@ interface Names {
   readonly faults: readonly string[];
 }
 
-/**
- * Finds the names that may be shortened. Those that have a short form keep it,
- * so that a bundle changes no more than its sources do.
- */
+/** Finds the names that may be shortened, and their short forms. */
 async function chooseShortNames(): Promise<Names> {
   // Whoever imports this module for a size needs no TypeScript.
   const { findMemberNames } = await import("./member_names.ts");
-  const names = findMemberNames();
+  const { own, taken } = findMemberNames();
+  const used = new Set<string>();
+  for (const bundle of BUNDLES) {
+    const { mangleCache = {} } = await esbuild.build({
+      ...optionsOf(bundle, [...own]),
+      mangleCache: {},
+    });
+    for (const name in mangleCache) used.add(name);
+  }
   const last = JSON.parse(await Deno.readTextFile(SHORT_NAMES_FILE));
-  const used = await shorten(names.own, {});
-  const kept = Object.entries<string>(last).filter(([name]) => name in used);
-  const shortNames = await shorten(names.own, Object.fromEntries(kept));
-  const faults = findWrongNames(last, shortNames, names);
-  return { shortNames, faults };
+  const shortNames = giveShortNames([...used], last, taken);
+  return { shortNames, faults: findWrongNames(last, shortNames, taken) };
 }
 
-/** Says of each name on one of the two lists alone why that is wrong. */
+/**
+ * Gives each name a short form that no other member has. A name keeps the one
+ * that it had, so that a bundle changes no more than its sources do.
+ */
+export function giveShortNames(
+  names: readonly string[],
+  last: ShortNames,
+  taken: MemberNames["taken"],
+): ShortNames {
+  const isFree = (form: string) => !taken.has(form) && !names.includes(form);
+  const kept = names.filter((name) =>
+    Object.hasOwn(last, name) && isFree(last[name])
+  );
+  const shortNames = new Map(kept.map((name) => [name, last[name]]));
+  const given = new Set(shortNames.values());
+  const forms = twoLetters();
+  for (const name of names) {
+    if (shortNames.has(name)) continue;
+    let form;
+    do form = forms.next().value!; while (given.has(form) || !isFree(form));
+    shortNames.set(name, form);
+  }
+  return Object.fromEntries(
+    [...shortNames].sort(([one], [other]) => one < other ? -1 : 1),
+  );
+}
+
+function* twoLetters(): Generator<string, undefined> {
+  const letters = "abcdefghijklmnopqrstuvwxyz";
+  for (const first of letters) {
+    for (const second of letters) yield first + second;
+  }
+}
+
+/** Says of each short form that was chosen last why it is not right now. */
 export function findWrongNames(
   last: ShortNames,
   right: ShortNames,
-  { taken }: Pick<MemberNames, "taken">,
+  taken: MemberNames["taken"],
 ): string[] {
   const faults: string[] = [];
   for (const name in last) {
-    if (Object.hasOwn(right, name)) continue;
-    const why = taken.get(name) ?? "no member of the client's own any more";
-    faults.push(`Cannot shorten "${name}" as it is ${why}`);
+    const form = last[name];
+    if (!Object.hasOwn(right, name)) {
+      const why = taken.get(name) ?? "no member of the client's own any more";
+      faults.push(`Cannot shorten "${name}" as it is ${why}`);
+    } else if (right[name] !== form) {
+      const why = taken.get(form) ?? "a member of the client";
+      faults.push(`Cannot shorten "${name}" to "${form}" as that is ${why}`);
+    }
   }
   for (const name in right) {
     if (Object.hasOwn(last, name)) continue;
-    faults.push(`Cannot find "${name}" among the short names`);
+    faults.push(`Cannot find a short form of "${name}"`);
   }
   return faults;
 }
 
-/** Lets esbuild give a short form to each of the names that is in a bundle. */
-async function shorten(
-  names: ReadonlySet<string>,
-  kept: ShortNames,
-): Promise<ShortNames> {
-  let chosen: Record<string, string | false> = { ...kept };
-  // The private client has nearly all that the plain one has.
-  for (const bundle of BUNDLES.toReversed()) {
-    const { mangleCache } = await esbuild.build({
-      ...optionsOf(bundle, chosen as ShortNames),
-      mangleProps: anyOf([...names]),
-    });
-    chosen = { ...chosen, ...mangleCache };
-  }
-  const entries = Object.entries(chosen as ShortNames);
-  return Object.fromEntries(entries.sort(([a], [b]) => a < b ? -1 : 1));
+/** What stands for names until their short forms are put in. */
+const PLACEHOLDERS = /[\u4e00-\u9fff]/g;
+
+/**
+ * A character that is nothing else: so what a minifier calls its variables does
+ * not depend on the short forms, and any of them can be put in.
+ */
+function placeholderOf(index: number): string {
+  return String.fromCodePoint(0x4e00 + index);
 }
 
-function anyOf(names: readonly string[]): RegExp {
-  return new RegExp(`^(?:${names.join("|")})$`);
-}
-
-function optionsOf({ name, contents }: Bundle, shortNames: ShortNames) {
+function optionsOf({ name, contents }: Bundle, names: readonly string[]) {
   return {
     stdin: { contents, resolveDir: fileURLToPath(root), loader: "ts" },
     outfile: fileURLToPath(new URL(name, root)),
@@ -141,8 +171,10 @@ function optionsOf({ name, contents }: Bundle, shortNames: ShortNames) {
     target: "es2022",
     charset: "utf8",
     legalComments: "none",
-    mangleProps: anyOf(Object.keys(shortNames)),
-    mangleCache: { ...shortNames },
+    mangleProps: new RegExp(`^(?:${names.join("|")})$`),
+    mangleCache: Object.fromEntries(
+      names.map((name, index) => [name, placeholderOf(index)]),
+    ),
     // A stray tsconfig.json in a parent folder must not change a byte.
     tsconfigRaw: {},
     metafile: true,
@@ -164,25 +196,29 @@ async function buildBundle(
   bundle: Bundle,
   shortNames: ShortNames,
 ): Promise<Result> {
-  const built = await esbuild.build(optionsOf(bundle, shortNames));
+  const built = await esbuild.build(optionsOf(bundle, Object.keys(shortNames)));
   const [{ inputs }] = Object.values(built.metafile.outputs);
   const parts = Object.entries(inputs)
     .map(([path, { bytesInOutput }]) => [path, bytesInOutput] as const);
-  return { content: await shrink(bundle, built), parts: new Map(parts) };
+  const forms = Object.values(shortNames);
+  const text = (await shrink(built))
+    .replace(PLACEHOLDERS, (one) => forms[one.codePointAt(0)! - 0x4e00]);
+  return { content: await pack(bundle, text), parts: new Map(parts) };
 }
 
-/** Three percent more than esbuild takes off, and one more by the names. */
-async function shrink(
-  bundle: Bundle,
-  { outputFiles }: Pick<Built, "outputFiles">,
-): Promise<Uint8Array> {
+/** Takes three percent more off than esbuild does. */
+async function shrink({ outputFiles }: Built): Promise<string> {
   const { code } = await minify(outputFiles[0].text, {
     ecma: 2020,
     compress: { passes: 3, sequences: false, lhs_constants: false },
     format: { comments: /^!/ },
     toplevel: true,
   });
-  const text = `${code}\n`;
+  return `${code}\n`;
+}
+
+/** Takes one percent off by the names of private members. */
+async function pack(bundle: Bundle, text: string): Promise<Uint8Array> {
   // The names take a quarter of a minute to choose: where nothing else has
   // changed, those that were chosen stay.
   const kept = await readKept(bundle);
@@ -298,7 +334,7 @@ async function watch(): Promise<void> {
   };
   // Whatever the plain client has, the private one has.
   const context = await esbuild.context({
-    ...optionsOf(PRIVATE_BUNDLE, {}),
+    ...optionsOf(PRIVATE_BUNDLE, []),
     logLevel: "warning",
     plugins: [writer],
   });

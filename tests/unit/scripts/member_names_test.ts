@@ -1,5 +1,9 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { findWrongNames, shareOut } from "../../../scripts/build.ts";
+import {
+  findWrongNames,
+  giveShortNames,
+  shareOut,
+} from "../../../scripts/build.ts";
 import { findMemberNames } from "../../../scripts/member_names.ts";
 
 /** A small client in which every name says who knows it. */
@@ -113,17 +117,33 @@ Deno.test("findMemberNames() leaves the API, the wire and keys of the client as 
   }
 });
 
+Deno.test("giveShortNames() keeps forms that nothing else is called by", () => {
+  const last = { ask: "k", gone: "g", probe: "id", say: "p" };
+  const taken = new Map([["id", "of the platform"], ["aa", "on the wire"]]);
+  const names = ["say", "p", "probe", "ask", "fresh"];
+  assertEquals(giveShortNames(names, last, taken), {
+    ask: "k",
+    fresh: "ae",
+    p: "ac",
+    probe: "ad",
+    say: "ab",
+  });
+});
+
 Deno.test("findWrongNames() names what may not be shortened, and why", () => {
   const taken = new Map([
     ["flush", "part of the API (src/client/socket_peer.ts:1)"],
     ["met", "a key of a record (src/client/connection_state.ts:1)"],
+    ["id", "on the wire (src/protocol/control.ts:1)"],
   ]);
-  const last = { met: "a", ask: "b", flush: "c", gone: "d" };
-  assertEquals(findWrongNames(last, { ask: "b", probe: "e" }, { taken }), [
+  const last = { met: "a", ask: "b", flush: "c", gone: "d", say: "id" };
+  const right = { ask: "b", probe: "aa", say: "ab" };
+  assertEquals(findWrongNames(last, right, taken), [
     'Cannot shorten "met" as it is a key of a record (src/client/connection_state.ts:1)',
     'Cannot shorten "flush" as it is part of the API (src/client/socket_peer.ts:1)',
     `Cannot shorten "gone" as it is no member of the client's own any more`,
-    'Cannot find "probe" among the short names',
+    'Cannot shorten "say" to "id" as that is on the wire (src/protocol/control.ts:1)',
+    'Cannot find a short form of "probe"',
   ]);
 });
 
