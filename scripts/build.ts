@@ -51,7 +51,8 @@ globalThis.SocketPeer = Object.assign(SocketPeer, { completeCode });
   budgetBytes: 18_432,
 };
 
-const BUNDLES = [PLAIN_BUNDLE, PRIVATE_BUNDLE];
+/** Both of them. */
+export const BUNDLES = [PLAIN_BUNDLE, PRIVATE_BUNDLE];
 
 /** Where a bundle is kept. */
 export function bundleFile({ name }: Bundle): URL {
@@ -62,10 +63,10 @@ export function bundleFile({ name }: Bundle): URL {
 export type ShortNames = Readonly<Record<string, string>>;
 
 /** The short forms that were chosen last; the build writes them. */
-const SHORT_NAMES_FILE = new URL("short_names.json", import.meta.url);
+export const SHORT_NAMES_FILE = new URL("short_names.json", import.meta.url);
 
 /** What the sources say of the names that they may be built with. */
-interface Names {
+export interface Names {
   /** A short form for each that is in a bundle. */
   readonly shortNames: ShortNames;
   /** In which way those that were chosen last are wrong. */
@@ -73,7 +74,7 @@ interface Names {
 }
 
 /** Finds the names that may be shortened, and their short forms. */
-async function chooseShortNames(): Promise<Names> {
+export async function chooseShortNames(): Promise<Names> {
   // Whoever imports this module for a size needs no TypeScript.
   const { findMemberNames } = await import("./member_names.ts");
   const { own, taken } = findMemberNames();
@@ -151,6 +152,11 @@ export function findWrongNames(
 /** What stands for names until their short forms are put in. */
 const PLACEHOLDERS = /[\u4e00-\u9fff]/g;
 
+/** Which of the names a placeholder stands for. */
+export function indexOf(placeholder: string): number {
+  return placeholder.codePointAt(0)! - 0x4e00;
+}
+
 /**
  * A character that is nothing else: so what a minifier calls its variables does
  * not depend on the short forms, and any of them can be put in.
@@ -182,8 +188,6 @@ function optionsOf({ name, contents }: Bundle, names: readonly string[]) {
   } satisfies esbuild.BuildOptions;
 }
 
-type Built = esbuild.BuildResult<ReturnType<typeof optionsOf>>;
-
 /** What is built of one bundle. */
 interface Result {
   readonly content: Uint8Array;
@@ -196,25 +200,34 @@ async function buildBundle(
   bundle: Bundle,
   shortNames: ShortNames,
 ): Promise<Result> {
-  const built = await esbuild.build(optionsOf(bundle, Object.keys(shortNames)));
-  const [{ inputs }] = Object.values(built.metafile.outputs);
+  const [draft, { outputs }] = await draftBundle(
+    bundle,
+    Object.keys(shortNames),
+  );
+  const [{ inputs }] = Object.values(outputs);
   const parts = Object.entries(inputs)
     .map(([path, { bytesInOutput }]) => [path, bytesInOutput] as const);
   const forms = Object.values(shortNames);
-  const text = (await shrink(built))
-    .replace(PLACEHOLDERS, (one) => forms[one.codePointAt(0)! - 0x4e00]);
+  const text = draft.replace(PLACEHOLDERS, (one) => forms[indexOf(one)]);
   return { content: await pack(bundle, text), parts: new Map(parts) };
 }
 
-/** Takes three percent more off than esbuild does. */
-async function shrink({ outputFiles }: Built): Promise<string> {
+/** Bundles a client, with placeholders for the names. */
+export async function draftBundle(
+  bundle: Bundle,
+  names: readonly string[],
+): Promise<[text: string, metafile: esbuild.Metafile]> {
+  const { outputFiles, metafile } = await esbuild.build(
+    optionsOf(bundle, names),
+  );
+  // Takes three percent more off than esbuild does.
   const { code } = await minify(outputFiles[0].text, {
     ecma: 2020,
     compress: { passes: 3, sequences: false, lhs_constants: false },
     format: { comments: /^!/ },
     toplevel: true,
   });
-  return `${code}\n`;
+  return [`${code}\n`, metafile];
 }
 
 /** Takes one percent off by the names of private members. */

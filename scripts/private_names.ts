@@ -50,13 +50,16 @@ export function numberPrivateNames(code: string): string {
   return pieces.join("");
 }
 
-/** Private names, the word that begins a class, and what is between them. */
-function cut(code: string): string[] {
-  return code.split(/(\bclass\b|#[\w$]+)/);
+/**
+ * Private names, the word that begins a class, placeholders (characters of
+ * Chinese) and what is between them.
+ */
+export function cut(code: string): string[] {
+  return code.split(/(\bclass\b|#[\w$]+|[\u4e00-\u9fff])/);
 }
 
 /** Of each class, where each of its private names stands. */
-function placesByClass(pieces: readonly string[]): number[][][] {
+export function placesByClass(pieces: readonly string[]): number[][][] {
   const classes: Map<string, number[]>[] = [];
   for (const [place, piece] of pieces.entries()) {
     if (piece === "class") classes.push(new Map());
@@ -69,7 +72,7 @@ function placesByClass(pieces: readonly string[]): number[][][] {
 }
 
 /** Gives each of two names the places of the other. */
-function swap(pieces: string[], one: number[], other: number[]): void {
+export function swap(pieces: string[], one: number[], other: number[]): void {
   const [name, otherName] = [pieces[one[0]], pieces[other[0]]];
   for (const place of one) pieces[place] = otherName;
   for (const place of other) pieces[place] = name;
