@@ -6,6 +6,8 @@
  *     deno task build --watch    write them again on every change
  *     deno task build --check    fail if one is stale or over its budget
  *
+ * `scripts/pack_names.ts` takes more bytes off when they are scarce.
+ *
  * @module
  */
 
