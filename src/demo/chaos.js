@@ -53,7 +53,7 @@ export function breakButtons(broken) {
   $("kill-server").hidden = !document.body.dataset.chaos;
 }
 
-/** Has the command kill its server, which takes the flag --demo-chaos. */
+/** Asks the command to kill its server, which takes the flag --demo-chaos. */
 async function killServer() {
   const { chaos } = document.body.dataset;
   const response = await fetch(new URL(chaos, location.href), {

@@ -368,7 +368,7 @@ setInterval(async () => {
   showPath();
 }, Meter.STEP_MS);
 
-/** Has nothing more come of a peer: two of one page could meet each other. */
+/** Ends a peer and hears no more of it: two of one page could meet each other. */
 function stop() {
   // What is said of it from now on belongs to none that is shown.
   peer?.removeAllListeners();

@@ -5,7 +5,7 @@
  * their place before. Here they remember what was made with them.
  */
 
-/** Those that are open or about to be. */
+/** Sockets and connections that are open or about to be. */
 const sockets = new Set();
 const connections = new Set();
 

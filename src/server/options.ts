@@ -285,7 +285,7 @@ export function resolveServerOptions(
   return resolved;
 }
 
-/** As many as are in 16 bytes of hexadecimal. */
+/** 16 bytes in hexadecimal have this many characters. */
 const MIN_SECRET_LENGTH = 32;
 
 /** Checks what a broker needs of other options. */

@@ -81,7 +81,7 @@ export async function linkNativePart(folder: string): Promise<string> {
   return modules;
 }
 
-/** Has Deno fetch the packages of an example, as only those are found. */
+/** Downloads the packages of an example with Deno, as only those are found. */
 async function download(example: string): Promise<void> {
   await runDeno("cache", "--quiet", `examples/${example}`);
 }

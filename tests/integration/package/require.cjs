@@ -1,4 +1,4 @@
-/** Has every entry with `require()`; prints one name of each. */
+/** Loads every entry with `require()`; prints one name of each. */
 
 const entries = [
   require("@socketpeer/socketpeer"),
