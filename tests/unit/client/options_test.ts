@@ -13,9 +13,8 @@ const resolve = (options: SocketPeerOptions) =>
 /** The default of each option, as docs/client.md lists them. */
 async function listedDefaults(): Promise<Record<string, string>> {
   const url = new URL("../../../docs/client.md", import.meta.url);
-  const [, table] = (await Deno.readTextFile(url))
-    .split(/<!-- options:(?:begin|end) -->/);
-  const rows = table.matchAll(/^\| `(\w+)` +\| (.*?) +\| /gm);
+  const [, after] = (await Deno.readTextFile(url)).split(/^\| option +\|/m);
+  const rows = after.split("\n\n")[0].matchAll(/^\| `(\w+)` +\| (.*?) +\| /gm);
   return Object.fromEntries(
     [...rows].map(([, name, text]) => [name, text.replaceAll("`", "").trim()]),
   );
