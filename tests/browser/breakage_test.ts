@@ -440,6 +440,13 @@ for (const transition of TRANSITIONS) {
   });
 }
 
+/** A page that waits for the end of its conversation. */
+interface EndedPage {
+  ended: Promise<
+    { noticed: number; closed: number; sent: number; info: unknown }
+  >;
+}
+
 for (const ending of ENDINGS) {
   const { name, longOnly = false, path } = ending;
   Deno.test({
@@ -451,11 +458,11 @@ for (const ending of ENDINGS) {
         peer: { resumeTimeout: RESUME_TIMEOUT_MS },
       });
       const { peer } = scene.actors[0];
-      const times = peer.run(() => {
+      // The page has to listen before anything ends, which may be at once.
+      await peer.run(() => {
         const { peer } = recorder;
-        return new Promise<
-          { noticed: number; closed: number; sent: number; info: unknown }
-        >((resolve) => {
+        const page = globalThis as unknown as EndedPage;
+        page.ended = new Promise((resolve) => {
           let noticed: number;
           peer.on("statechange", () => noticed ??= Date.now());
           peer.on("close", (info) => {
@@ -468,7 +475,9 @@ for (const ending of ENDINGS) {
       });
       const from = Date.now();
       await ending.act(scene);
-      const { noticed, closed, sent, info } = await times;
+      const { noticed, closed, sent, info } = await peer.run(() =>
+        (globalThis as unknown as EndedPage).ended
+      );
       const { reason, unacknowledged } = info as {
         reason: string;
         unacknowledged: number;
