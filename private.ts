@@ -25,46 +25,10 @@
  * @module
  */
 
+// What is exported here by name takes the place of the plain client's.
+export * from "./client.ts";
 export { SocketPeer } from "./src/private/socket_peer.ts";
 export type { SocketPeer as PlainSocketPeer } from "./src/client/socket_peer.ts";
-export type { SocketPeerOptions } from "./src/client/options.ts";
 export type { PrivateOptions } from "./src/private/secret.ts";
 export { completeCode } from "./src/private/spoken_code.ts";
-export type {
-  Bytes,
-  Carried,
-  Sendable,
-  SendableValue,
-} from "./src/client/sendable.ts";
-export type { ConnectionState } from "./src/client/connection_state.ts";
-export type { PathKind } from "./src/client/path.ts";
-export type {
-  CloseInfo,
-  CloseReason,
-  SocketPeerEvents,
-} from "./src/client/events.ts";
-export {
-  Emitter,
-  type EventMap,
-  type Listener,
-  type RawListener,
-} from "./src/client/emitter.ts";
-export type { JsonValue, Message } from "./src/protocol/message.ts";
-export type {
-  Cancel,
-  IceServer,
-  RtcConfiguration,
-  Runtime,
-  Subtle,
-  WebRtc,
-  WebSocketLike,
-} from "./src/runtime.ts";
-export {
-  ConversationEndedError,
-  MessageTooLargeError,
-  PeerClosedError,
-  SendQueueFullError,
-  SocketPeerError,
-  type SocketPeerErrorCode,
-  WrongPeerError,
-} from "./src/errors.ts";
+export { WrongPeerError } from "./src/errors.ts";

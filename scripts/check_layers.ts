@@ -21,7 +21,7 @@ const RULES: readonly { from: string; may: readonly string[] }[] = [
   { from: "client.ts", may: ["src/client/", ...SHARED] },
   {
     from: "private.ts",
-    may: ["src/private/", "src/client/", ...SHARED],
+    may: ["client.ts", "src/private/", "src/client/", ...SHARED],
   },
   { from: "server.ts", may: ["src/server/", ...SHARED] },
   { from: "metrics.ts", may: ["src/server/"] },
