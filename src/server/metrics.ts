@@ -18,31 +18,15 @@ import {
   Registry,
 } from "prom-client";
 import * as protocol from "../protocol/close_code.ts";
-import type {
-  EventOf,
-  LinkLoss,
-  RefusalReason,
-  ServerEvent,
-  ServerObserver,
-  ServerStats,
-  SharingStats,
+import {
+  type EventOf,
+  type LinkLoss,
+  REFUSAL_REASONS,
+  type ServerEvent,
+  type ServerObserver,
+  type ServerStats,
+  type SharingStats,
 } from "./server_event.ts";
-
-/** Every reason; a record, so that none can be forgotten. */
-const REASONS: Readonly<Record<RefusalReason, true>> = {
-  origin: true,
-  authorize: true,
-  connections: true,
-  address: true,
-  closing: true,
-  busy: true,
-  pair_code: true,
-  pair_rate: true,
-  control_rate: true,
-  size: true,
-  unread: true,
-  malformed: true,
-};
 
 /** Every way to lose a link; a record, so that none can be forgotten. */
 const LOSSES: Readonly<Record<LinkLoss, true>> = {
@@ -321,7 +305,7 @@ export class Metrics {
     });
 
     // A series that appears with its first event hides that from rate().
-    for (const reason of Object.keys(REASONS)) {
+    for (const reason of Object.keys(REFUSAL_REASONS)) {
       this.#refusals.inc({ reason }, 0);
     }
     for (const reason of Object.keys(LOSSES)) this.#losses.inc({ reason }, 0);

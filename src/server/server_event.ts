@@ -31,6 +31,22 @@ export type RefusalReason =
   /** What came is not the protocol. */
   | "malformed";
 
+/** Every reason to refuse; a record, so that none can be forgotten. */
+export const REFUSAL_REASONS: Readonly<Record<RefusalReason, true>> = {
+  origin: true,
+  authorize: true,
+  connections: true,
+  address: true,
+  closing: true,
+  busy: true,
+  pair_code: true,
+  pair_rate: true,
+  control_rate: true,
+  size: true,
+  unread: true,
+  malformed: true,
+};
+
 /** Why what was under way between two nodes may be lost. */
 export type LinkLoss =
   /** Something is missing in what came. */

@@ -11,6 +11,7 @@ import {
   type OptionRow,
   OPTIONS,
 } from "../../src/server/option_table.ts";
+import { REFUSAL_REASONS } from "../../src/server/server_event.ts";
 import {
   type ObservedServer,
   observedServer,
@@ -354,20 +355,6 @@ for (const [name, { options, cross, answer, reason }] of Object.entries(ROWS)) {
 }
 
 Deno.test("SocketPeerServer has no reason to refuse that is not tested here", () => {
-  const reasons: Record<RefusalReason, true> = {
-    origin: true,
-    authorize: true,
-    connections: true,
-    address: true,
-    closing: true,
-    busy: true,
-    pair_code: true,
-    pair_rate: true,
-    control_rate: true,
-    size: true,
-    unread: true,
-    malformed: true,
-  };
   const tested = Object.values(ROWS).flatMap(({ reason }) => reason ?? []);
-  assertEquals(new Set(tested), new Set(Object.keys(reasons)));
+  assertEquals(new Set(tested), new Set(Object.keys(REFUSAL_REASONS)));
 });

@@ -4,12 +4,10 @@
  */
 
 import { assertEquals } from "@std/assert";
-import type {
-  CloseReason,
-  SocketPeerErrorCode,
-  SocketPeerEvents,
-} from "../../../client.ts";
-import type { RefusalReason, ServerEvent } from "../../../server.ts";
+import type { CloseReason, SocketPeerErrorCode } from "../../../client.ts";
+import type { ServerEvent } from "../../../server.ts";
+import { REFUSAL_REASONS } from "../../../src/server/server_event.ts";
+import { EVENTS } from "../../support/recorder.ts";
 
 const ERRORS: Record<SocketPeerErrorCode, true> = {
   BUSY: true,
@@ -33,26 +31,6 @@ const ERRORS: Record<SocketPeerErrorCode, true> = {
   UPGRADE: true,
   WEBRTC_MISSING: true,
   WRONG_SECRET: true,
-};
-
-const EVENTS: Record<keyof SocketPeerEvents, true> = {
-  connect: true,
-  connect_error: true,
-  connect_timeout: true,
-  data: true,
-  code: true,
-  drain: true,
-  reconnect: true,
-  reconnect_error: true,
-  reconnect_timeout: true,
-  upgrade_attempt: true,
-  upgrade: true,
-  upgrade_error: true,
-  downgrade: true,
-  close: true,
-  busy: true,
-  error: true,
-  statechange: true,
 };
 
 const CLOSE_REASONS: Record<CloseReason, true> = {
@@ -80,21 +58,6 @@ const SERVER_EVENTS: Record<ServerEvent["type"], true> = {
   claim: true,
 };
 
-const REFUSALS: Record<RefusalReason, true> = {
-  origin: true,
-  authorize: true,
-  connections: true,
-  address: true,
-  closing: true,
-  busy: true,
-  pair_code: true,
-  pair_rate: true,
-  control_rate: true,
-  size: true,
-  unread: true,
-  malformed: true,
-};
-
 /** The names in the first column of the table with such a head. */
 async function namesIn(
   document: string,
@@ -120,12 +83,12 @@ function lists(
   document: string,
   heading: string,
   head: string,
-  names: Record<string, true>,
+  names: readonly string[],
 ): void {
   Deno.test(`docs/${document} lists each ${head} under ${heading}`, async () => {
     assertEquals(
       (await namesIn(document, heading, head)).sort(),
-      Object.keys(names).sort(),
+      names.toSorted(),
     );
   });
 }
@@ -133,14 +96,14 @@ function lists(
 const { local: _asExpected, ...unexpected } = CLOSE_REASONS;
 
 lists("client.md", "## Events", "event", EVENTS);
-lists("client.md", "## Events", "reason", CLOSE_REASONS);
-lists("client.md", "## Errors", "code", ERRORS);
-lists("server.md", "## Events", "event", SERVER_EVENTS);
-lists("server.md", "## Events", "reason", REFUSALS);
-lists("troubleshooting.md", "## By error code", "code", ERRORS);
+lists("client.md", "## Events", "reason", Object.keys(CLOSE_REASONS));
+lists("client.md", "## Errors", "code", Object.keys(ERRORS));
+lists("server.md", "## Events", "event", Object.keys(SERVER_EVENTS));
+lists("server.md", "## Events", "reason", Object.keys(REFUSAL_REASONS));
+lists("troubleshooting.md", "## By error code", "code", Object.keys(ERRORS));
 lists(
   "troubleshooting.md",
   "### `close` with a reason that was not expected",
   "reason",
-  unexpected,
+  Object.keys(unexpected),
 );

@@ -1,10 +1,10 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { Metrics } from "../../../metrics.ts";
 import * as closeCodes from "../../../src/protocol/close_code.ts";
-import type {
-  RefusalReason,
-  ServerEvent,
-  ServerStats,
+import {
+  REFUSAL_REASONS,
+  type ServerEvent,
+  type ServerStats,
 } from "../../../src/server/server_event.ts";
 
 const NOTHING: ServerStats = {
@@ -13,22 +13,6 @@ const NOTHING: ServerStats = {
   pairs: 0,
   relayedPackets: 0,
   relayedBytes: 0,
-};
-
-/** Every reason; a record, so that none can be forgotten. */
-const REASONS: Readonly<Record<RefusalReason, true>> = {
-  origin: true,
-  authorize: true,
-  connections: true,
-  address: true,
-  closing: true,
-  busy: true,
-  pair_code: true,
-  pair_rate: true,
-  control_rate: true,
-  size: true,
-  unread: true,
-  malformed: true,
 };
 
 function closed(code: number): ServerEvent {
@@ -149,7 +133,7 @@ Deno.test("Metrics shows what is shared with other nodes, and nothing of it with
 
 Deno.test("Metrics has every reason for a refusal from the start", async () => {
   const names = Object.keys(await read(metricsOf()));
-  for (const reason of Object.keys(REASONS)) {
+  for (const reason of Object.keys(REFUSAL_REASONS)) {
     assert(names.includes(`socketpeer_refusals_total{reason="${reason}"}`));
   }
 });
