@@ -18,6 +18,7 @@ import {
   createFront,
   type PageAnswer,
   type PageRequest,
+  textAnswer,
 } from "./adapters/front.ts";
 import { brokerAt } from "./brokers/at.ts";
 import {
@@ -277,10 +278,8 @@ export async function main(args: string[]): Promise<number> {
 async function supervise(command: Command, args: string[]): Promise<number> {
   const { host, port } = resolveServerOptions(command.options);
   // The last one counts.
-  return await superviseCommand([
-    ...args,
-    `--port=${port || await freePort(host)}`,
-  ]);
+  const withPort = [...args, `--port=${port || await freePort(host)}`];
+  return await superviseCommand(withPort, SIGNALS);
 }
 
 /** How long a server may be cut off before it is sent nobody, in milliseconds. */
@@ -394,14 +393,6 @@ function networkLines(addr: { hostname: string; port: number }): string[] {
 
 function isWildcard(hostname: string): boolean {
   return hostname === "0.0.0.0" || hostname === "::";
-}
-
-function textAnswer(
-  status: number,
-  body: string,
-  type = "text/plain;charset=UTF-8",
-): PageAnswer {
-  return { status, headers: { "content-type": type }, body };
 }
 
 /** What to open to see a server that listens there. */

@@ -13,7 +13,11 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import process from "node:process";
 import { isDeno } from "./adapters/deno.ts";
-import type { PageAnswer, PageRequest } from "./adapters/front.ts";
+import {
+  type PageAnswer,
+  type PageRequest,
+  textAnswer,
+} from "./adapters/front.ts";
 
 /** Where the page asks for it, beside the page itself. */
 export const CHAOS_PATH = "/demo-chaos";
@@ -49,8 +53,12 @@ function ownProgram(): string[] {
  * otherwise than by being killed from the page; returns its exit code.
  *
  * @param args The command's own, but with a port that stays the same.
+ * @param signals What stops the command.
  */
-export async function superviseCommand(args: string[]): Promise<number> {
+export async function superviseCommand(
+  args: string[],
+  signals: readonly ("SIGINT" | "SIGTERM")[],
+): Promise<number> {
   let child: ChildProcess | undefined;
   let stopped = false;
   const stop = () => {
@@ -58,11 +66,7 @@ export async function superviseCommand(args: string[]): Promise<number> {
     // Whatever ends this process, a terminal has told both of SIGINT.
     child?.kill("SIGTERM");
   };
-  // Windows has no SIGTERM.
-  const names = process.platform === "win32"
-    ? ["SIGINT"] as const
-    : ["SIGINT", "SIGTERM"] as const;
-  for (const name of names) process.on(name, stop);
+  for (const name of signals) process.on(name, stop);
   try {
     while (true) {
       const running = child = spawn(
@@ -84,7 +88,7 @@ export async function superviseCommand(args: string[]): Promise<number> {
       if (stopped) return 0;
     }
   } finally {
-    for (const name of names) process.off(name, stop);
+    for (const name of signals) process.off(name, stop);
   }
 }
 
@@ -100,21 +104,13 @@ export async function freePort(hostname: string): Promise<number> {
 
 /** Answers a request to kill this server, and does so. */
 export function answerChaos(request: PageRequest): PageAnswer {
-  const type = { "content-type": "text/plain;charset=UTF-8" };
   if (request.method !== "POST") {
-    return {
-      status: 405,
-      headers: { ...type, allow: "POST" },
-      body: "POST, to kill this server\n",
-    };
+    const answer = textAnswer(405, "POST, to kill this server\n");
+    return { ...answer, headers: { ...answer.headers, allow: "POST" } };
   }
   // Browsers always say where a POST comes from: another page may send one too.
   if (!isOwnPage(request)) {
-    return {
-      status: 403,
-      headers: type,
-      body: "Only its own page may kill this server\n",
-    };
+    return textAnswer(403, "Only its own page may kill this server\n");
   }
   setTimeout(() => process.exit(KILLED), ANSWER_MS);
   return { status: 202, headers: {}, body: null };

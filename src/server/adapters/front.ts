@@ -55,19 +55,22 @@ export interface Front {
   ): Promise<ListeningServer>;
 }
 
+/** Makes an answer of a text. */
+export function textAnswer(
+  status: number,
+  body: string,
+  type = "text/plain;charset=UTF-8",
+): PageAnswer {
+  return { status, headers: { "content-type": type }, body };
+}
+
+const PLAIN_TEXT = "text/plain; charset=utf-8";
+
 /** What a request is answered for which there is nothing. */
-const NOT_FOUND: PageAnswer = {
-  status: 404,
-  headers: { "content-type": "text/plain; charset=utf-8" },
-  body: "Not found\n",
-};
+const NOT_FOUND = textAnswer(404, "Not found\n", PLAIN_TEXT);
 
 /** What a request is answered whose page fails, as Deno does by itself. */
-const FAILED: PageAnswer = {
-  status: 500,
-  headers: { "content-type": "text/plain; charset=utf-8" },
-  body: "Internal Server Error\n",
-};
+const FAILED = textAnswer(500, "Internal Server Error\n", PLAIN_TEXT);
 
 /**
  * Makes a server on whatever runs this.
