@@ -1,3 +1,4 @@
+import { TextLineStream } from "../../scripts/bench/text_line_stream.ts";
 import { root, startDeno } from "../../scripts/deno.ts";
 import { stdFlags } from "../../scripts/std.ts";
 
@@ -12,7 +13,9 @@ export class AnsweringProcess implements AsyncDisposable {
 
   private constructor(child: Deno.ChildProcess) {
     this.#child = child;
-    this.#lines = linesOf(child.stdout);
+    this.#lines = child.stdout
+      .pipeThrough(new TextDecoderStream())
+      .pipeThrough(new TextLineStream())[Symbol.asyncIterator]();
   }
 
   /** Starts a program. */
@@ -49,16 +52,5 @@ export class AnsweringProcess implements AsyncDisposable {
     // What is left unread would be a leak.
     while (await this.answer() !== undefined);
     await this.#child.status;
-  }
-}
-
-async function* linesOf(
-  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
-): AsyncGenerator<string> {
-  let rest = "";
-  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
-    const lines = (rest + text).split("\n");
-    rest = lines.pop()!;
-    yield* lines;
   }
 }

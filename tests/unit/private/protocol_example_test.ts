@@ -18,6 +18,7 @@ import { readSecret } from "../../../src/private/secret.ts";
 import { readSpokenCode } from "../../../src/private/spoken_code.ts";
 import { WORDS } from "../../../src/private/words.ts";
 import { type Subtle, systemRuntime } from "../../../src/runtime.ts";
+import { scalarOf } from "../../support/cpace_checks.ts";
 
 const { subtle } = crypto;
 const bytes = Uint8Array.fromHex;
@@ -61,11 +62,8 @@ async function written(): Promise<Example> {
 
 /** The platform's cryptography, where the scalar that is drawn is this one. */
 function fixed(scalar: Uint8Array): Subtle {
-  const prefix = bytes("302e020100300506032b656e04220420");
-  const pkcs8 = concat(prefix, scalar);
   const generateKey = async () => ({
-    privateKey: await subtle
-      .importKey("pkcs8", pkcs8, "X25519", false, ["deriveBits"]),
+    privateKey: await scalarOf(scalar.toHex()),
   });
   return new Proxy(subtle, {
     get: (target, name: keyof Subtle) =>
