@@ -141,7 +141,7 @@ export interface ResolvedOptions {
 const DEFAULT_PATH = "/socketpeer/";
 
 /** The options that are numbers, and their defaults. */
-const NUMBERS = {
+export const NUMBERS = {
   reconnectDelay: 1000,
   timeout: 10_000,
   resumeTimeout: 120_000,
@@ -164,7 +164,6 @@ export function resolveOptions(
     url,
     socket,
     socketFallback = true,
-    reconnect = true,
     autoconnect = true,
     rtcConfig,
     wrtc: webrtc = runtime.webrtc,
@@ -208,12 +207,18 @@ export function resolveOptions(
     pairCode,
     openSocket,
     socketFallback,
-    // A socket that was given is used up when it breaks.
-    reconnect: reconnect && (!socket || typeof socket === "function"),
+    reconnect: reconnects(options),
     autoconnect: autoconnect && !!(socket || url || runtime.pageUrl),
     rtcConfig,
     webrtc,
   };
+}
+
+/** Whether to dial again: a socket that was given is used up when it breaks. */
+export function reconnects(
+  { reconnect = true, socket }: Pick<SocketPeerOptions, "reconnect" | "socket">,
+): boolean {
+  return reconnect && (!socket || typeof socket === "function");
 }
 
 /**

@@ -187,10 +187,7 @@ export class Agreement {
    * @returns The counter of what follows it, or undefined where it proves
    * nothing.
    */
-  async prove(
-    start: PrivateStart,
-  ): Promise<number | undefined> {
-    const { seal } = start;
+  async prove({ seal, ...start }: PrivateStart): Promise<number | undefined> {
     // A text would do for the cipher, and spoil the count.
     const counter = +start.counter;
     // One of before may have been replayed.
@@ -239,9 +236,9 @@ export class Agreement {
 
   async #agree(code: string, partnerId: string, partner: Side): Promise<Keys> {
     const subtle = this.#subtle;
-    const { share, ad } = this.hello.private!;
-    const own: Side = { share: fromBase64(share), data: concat(ad) };
-    const key = await sharedKey(subtle, this.#draw.scalar, own, partner);
+    const { scalar, share } = this.#draw;
+    const own: Side = { share, data: concat(this.hello.private!.ad) };
+    const key = await sharedKey(subtle, scalar, own, partner);
     const root = await importRoot(subtle, key);
     key.fill(0);
     const salt = concat(code);

@@ -15,6 +15,7 @@ import {
 import type { Hello, PrivateStart } from "../protocol/control.ts";
 import { MAX_CONTROL_BYTES } from "../protocol/limits.ts";
 import { asBytes } from "../protocol/message.ts";
+import { isNumber } from "../protocol/pair_code.ts";
 import type { Cancel, OwnBytes, WebSocketLike } from "../runtime.ts";
 import type { Agreement, Refusal } from "./agreement.ts";
 
@@ -236,9 +237,9 @@ export class SealedSocket implements WebSocketLike {
         await this.#prove(message.data as unknown as PrivateStart);
         return;
       case "peer.waiting": {
-        const { code } = message.data;
-        if (!this.#custodian.code && /^[1-9]\d{0,8}$/.test(String(code))) {
-          this.#custodian.numbered(String(code));
+        const code = String(message.data.code);
+        if (!this.#custodian.code && isNumber(code)) {
+          this.#custodian.numbered(code);
         }
         this.#forget();
         break;

@@ -6,6 +6,7 @@
 
 import { backoffDelay } from "../client/backoff.ts";
 import type { CloseInfo, SocketPeerEvents } from "../client/events.ts";
+import { NUMBERS, reconnects } from "../client/options.ts";
 import type { Sendable } from "../client/sendable.ts";
 import { SocketPeer as PlainSocketPeer } from "../client/socket_peer.ts";
 import { SocketPeerError } from "../errors.ts";
@@ -83,7 +84,7 @@ export class SocketPeer<Sent = Sendable, Received = Message>
     const { secret: _, socket, ...rest } = options;
     const secret = readSecret(options, runtime);
     const keeper: Keeper = new Keeper(runtime, secret, {
-      resumeTimeoutMs: options.resumeTimeout ?? 120_000,
+      resumeTimeoutMs: options.resumeTimeout ?? NUMBERS.resumeTimeout,
       direct: () => this.path === "direct",
       code: (code) => this.#tell("code", code),
       refused: (...args) => this.#refused(...args),
@@ -100,9 +101,8 @@ export class SocketPeer<Sent = Sendable, Received = Message>
     this.#keeper = keeper;
     this.#runtime = runtime;
     this.#once = !!secret.words;
-    this.#reconnectDelay = options.reconnectDelay ?? 1000;
-    this.#reconnect = options.reconnect !== false &&
-      (!socket || typeof socket === "function");
+    this.#reconnectDelay = options.reconnectDelay ?? NUMBERS.reconnectDelay;
+    this.#reconnect = reconnects(options);
   }
 
   /**

@@ -10,6 +10,14 @@ export const CODE_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
 /** A drawn code: 80 bits, without what only makes it easier to read. */
 const DRAWN = /^[0-9a-hjkmnp-tv-z]{16}$/;
 
+/** Digits of the longest number that a server gives as a pair code. */
+export const MAX_NUMBER_LENGTH = 9;
+
+/** Whether a pair code is such a number. */
+export function isNumber(code: string): boolean {
+  return /^[1-9]\d*$/.test(code) && code.length <= MAX_NUMBER_LENGTH;
+}
+
 /** Puts a hyphen between the groups of four characters of a drawn code. */
 export function groupCode(characters: string): string {
   return characters.replace(/.{4}(?=.)/g, "$&-");

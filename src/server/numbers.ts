@@ -4,10 +4,10 @@
  * @module
  */
 
+import { isNumber, MAX_NUMBER_LENGTH } from "../protocol/pair_code.ts";
+
 /** How many numbers of one length are tried before longer ones are. */
 const PROBES = 50;
-/** No number is longer: so many sockets no server has. */
-const MAX_LENGTH = 9;
 /**
  * For how long a number is not drawn again, in milliseconds: whoever was told
  * it may type it late, or come back to it.
@@ -18,8 +18,6 @@ const QUIET_MS = 600_000;
  * it the oldest may be drawn again sooner, if nobody is there then.
  */
 const MAX_QUIET = 10_000;
-
-const NUMBER = new RegExp(`^[1-9]\\d{0,${MAX_LENGTH - 1}}$`);
 
 /** What {@linkcode Numbers} need. */
 export interface NumbersOptions {
@@ -53,7 +51,8 @@ export class Numbers {
    */
   async draw(): Promise<string | undefined> {
     const { maxLength, isTaken, random } = this.#options;
-    for (let length = 1; length <= Math.min(maxLength, MAX_LENGTH); length++) {
+    const longest = Math.min(maxLength, MAX_NUMBER_LENGTH);
+    for (let length = 1; length <= longest; length++) {
       const least = 10 ** (length - 1);
       const tried = new Set<string>();
       for (let probe = 0; probe < PROBES; probe++) {
@@ -73,7 +72,7 @@ export class Numbers {
 
   /** A peer is gone that had a place behind a code: a number rests from now. */
   left(code: string): void {
-    if (NUMBER.test(code)) this.#keepQuiet(code);
+    if (isNumber(code)) this.#keepQuiet(code);
   }
 
   #isQuiet(number: string): boolean {
