@@ -44,8 +44,13 @@ async function build(entry: URL, command: "node" | "bun"): Promise<string> {
       format: "esm",
       target: "node20",
       tsconfigRaw: {},
-      // The command runs on Deno alone; Bun has a `ws` of its own.
-      external: ["*/server/cli.ts", ...command === "bun" ? ["ws"] : []],
+      // What is loaded only where it is asked for: the command, and the clients
+      // of brokers, which are packages of npm. Bun has a `ws` of its own.
+      external: [
+        "*/server/cli.ts",
+        "*/brokers/at.ts",
+        ...command === "bun" ? ["ws"] : [],
+      ],
       // `ws` is CommonJS, and asks for Node's modules as such.
       banner: {
         js: `import { createRequire } from "node:module";` +

@@ -62,7 +62,8 @@ export async function measurePackets(plan: Plan): Promise<Work[]> {
 export async function measureBunPackets(plan: Plan): Promise<Work[]> {
   const count = 50;
   await using stage = await Stage.open([OURS_ON_BUN, BARE_BUN], count);
-  if (!stage.complete) return [];
+  // Without both there is nothing to compare.
+  stage.assertComplete();
   const works: Work[] = [];
   for (const bytes of plan.packetBytes) {
     const { samples, notes } = await stage.run(plan, bytes);
@@ -102,9 +103,13 @@ class Stage implements AsyncDisposable {
     return stage;
   }
 
-  /** Whether all of them run. */
-  get complete(): boolean {
-    return this.#notes.length === 0;
+  /**
+   * Checks that all of them run.
+   *
+   * @throws {Error} That says which does not, and why.
+   */
+  assertComplete(): void {
+    if (this.#notes.length > 0) throw new Error(this.#notes.join("; "));
   }
 
   async run(plan: Plan, bytes: number): Promise<Outcome<ExchangeResult>> {
