@@ -11,10 +11,10 @@ import type { EncodedMessage } from "../../src/protocol/message.ts";
 export class SessionPair {
   /** Messages that have arrived. */
   received = 0;
-  readonly #from = new Session({ message() {}, ended() {} }, 2 ** 26);
+  readonly #from = new Session({ onMessage() {}, onEnd() {} }, 2 ** 26);
   readonly #to = new Session({
-    message: () => this.received++,
-    ended() {},
+    onMessage: () => this.received++,
+    onEnd() {},
   }, 2 ** 26);
 
   /** Queues messages, before anything is sent. */

@@ -51,7 +51,7 @@ export interface ConversationHandlers {
     ...args: SocketPeerEvents[Name]
   ): void;
   /** The last call that it makes; not made while it lingers. */
-  ended(info: CloseInfo): void;
+  onEnd(info: CloseInfo): void;
 }
 
 /** One conversation. */
@@ -99,26 +99,26 @@ export class Conversation {
     this.#handlers = handlers;
     this.#session = new Session({
       // At once, as its reader may call for a pause in the middle of a packet.
-      message: (message, bytes) => {
+      onMessage: (message, bytes) => {
         this.lastMessageBytes = bytes;
         handlers.emit("data", message);
       },
-      ended: (aborted) => this.#step(() => this.#remoteEnded(aborted)),
-      acknowledged: (...packet) => this.#path.acknowledged(...packet),
+      onEnd: (aborted) => this.#step(() => this.#remoteEnded(aborted)),
+      onAcknowledged: (...packet) => this.#path.acknowledged(...packet),
     }, options.maxMessageBytes);
     this.#queue = new SendQueue(this.#session, options, {
-      ready: () => {
+      onReady: () => {
         this.#path.sendSoon();
         this.#step(() => this.#progress());
       },
-      unreadable: (error) => this.#step(() => this.#emit("error", error)),
+      onUnreadable: (error) => this.#step(() => this.#emit("error", error)),
     });
     this.#path = new Path(this.#session, runtime, {
-      changed: (to, from) => this.#step(() => this.#pathChanged(to, from)),
-      progress: () => this.#step(() => this.#progress()),
+      onChange: (to, from) => this.#step(() => this.#pathChanged(to, from)),
+      onProgress: () => this.#step(() => this.#progress()),
       // What is beneath may be dead, or what a new channel needs.
-      doubted: (patienceMs) => this.#server.probe(patienceMs),
-      failed: (error) => this.#step(() => this.#fail(error)),
+      onDoubt: (patienceMs) => this.#server.probe(patienceMs),
+      onError: (error) => this.#step(() => this.#fail(error)),
     });
     this.#server = new ServerLink({
       ...options,
@@ -139,9 +139,9 @@ export class Conversation {
           maxMessageBytes: options.maxMessageBytes,
         },
       }),
-      message: (message) => this.#step(() => this.#control(message)),
-      malformed: (error) => this.#step(() => this.#emit("error", error)),
-      ended: (end) => this.#step(() => this.#serverLost(end)),
+      onMessage: (message) => this.#step(() => this.#control(message)),
+      onMalformed: (error) => this.#step(() => this.#emit("error", error)),
+      onEnd: (end) => this.#step(() => this.#serverLost(end)),
     });
   }
 
@@ -214,9 +214,9 @@ export class Conversation {
         // Both know both ids, so they agree.
         polite: () => this.ticket!.id < this.#partner!,
         signal: (message) => this.#server.send(message),
-        attempt: () => this.#step(() => this.#emit("upgrade_attempt")),
-        opened: (channel) => this.#path.add(channel),
-        failed: (error) =>
+        onAttempt: () => this.#step(() => this.#emit("upgrade_attempt")),
+        onOpen: (channel) => this.#path.add(channel),
+        onError: (error) =>
           this.#step(() => this.#report("upgrade_error", error)),
       });
     });
@@ -493,7 +493,7 @@ export class Conversation {
     this.#enter(wait ? "parting" : "over");
     this.#server.leave();
     this.#wake();
-    this.#news.push(() => this.#handlers.ended(info));
+    this.#news.push(() => this.#handlers.onEnd(info));
   }
 
   /** Moves on to a phase, if it may follow. */

@@ -39,11 +39,11 @@ export interface DirectLinkOptions {
   /** Takes a message to the other peer. */
   signal(message: ControlMessage): void;
   /** An attempt begins. */
-  attempt(): void;
+  onAttempt(): void;
   /** A data channel is open. */
-  opened(channel: Transport): void;
+  onOpen(channel: Transport): void;
   /** An attempt failed; another will follow. */
-  failed(error: SocketPeerError): void;
+  onError(error: SocketPeerError): void;
 }
 
 /** Opens data channels for one conversation. */
@@ -148,7 +148,7 @@ export class DirectLink {
     this.#discard();
     this.#retry?.();
     this.#generation = generation;
-    this.#options.attempt();
+    this.#options.onAttempt();
     if (this.#closed) return;
     this.#deadline = this.#options.runtime.after(
       UPGRADE_TIMEOUT_MS,
@@ -165,9 +165,9 @@ export class DirectLink {
         answer,
         generation,
         signal: (data) => this.#options.signal({ type: "rtc.signal", data }),
-        open: (channel) => this.#opened(channel),
-        fail: (cause) => this.#fail(String(cause), { cause }),
-        state: (state) => this.#stateChanged(state),
+        onOpen: (channel) => this.#opened(channel),
+        onError: (cause) => this.#fail(String(cause), { cause }),
+        onState: (state) => this.#stateChanged(state),
       });
     } catch (cause) {
       connection?.close();
@@ -176,7 +176,7 @@ export class DirectLink {
   }
 
   #opened(channel: DataChannelLike): void {
-    const { runtime, opened } = this.#options;
+    const { runtime, onOpen: opened } = this.#options;
     const transport = new DataChannel(channel, {
       now: () => runtime.now(),
       ready: () => {
@@ -215,7 +215,7 @@ export class DirectLink {
 
   #fail(why: string, options?: ErrorOptions): void {
     this.#discard();
-    this.#options.failed(
+    this.#options.onError(
       new SocketPeerError(
         "UPGRADE",
         `Cannot open a data channel as ${why}: it is tried again`,

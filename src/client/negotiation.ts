@@ -44,11 +44,11 @@ export interface NegotiationOptions {
   /** Takes a signal to the other peer. */
   signal(signal: RtcSignal): void;
   /** The data channel is open. */
-  open(channel: DataChannelLike): void;
+  onOpen(channel: DataChannelLike): void;
   /** The connection cannot be made. */
-  fail(cause: unknown): void;
+  onError(cause: unknown): void;
   /** The network path changed state: `connectionState`. */
-  state(state: string): void;
+  onState(state: string): void;
 }
 
 /** One attempt to connect the two peers directly. */
@@ -93,7 +93,7 @@ export class Negotiation {
       if (!this.#pause) this.#sendCandidates();
     };
     connection.onconnectionstatechange = () => {
-      if (!this.#closed) options.state(connection.connectionState);
+      if (!this.#closed) options.onState(connection.connectionState);
     };
     // One channel needs one offer, and no event that calls for it: that of
     // npm's wrtc and of werift may come so late that the two have agreed by
@@ -209,11 +209,11 @@ export class Negotiation {
     if (most < MAX_PACKET_BYTES) {
       this.#fail(`it takes ${most} bytes at most`);
     } else if (!this.#closed) {
-      this.#options.open(this.#channel);
+      this.#options.onOpen(this.#channel);
     }
   }
 
   #fail(cause: unknown): void {
-    if (!this.#closed) this.#options.fail(cause);
+    if (!this.#closed) this.#options.onError(cause);
   }
 }

@@ -36,16 +36,16 @@ const SILENT_LOOK_MS = 1000;
 /** What a {@linkcode Path} reports. */
 export interface PathHandlers {
   /** Packets leave another way from now on. */
-  changed(to: PathKind, from: PathKind): void;
+  onChange(to: PathKind, from: PathKind): void;
   /** The other peer acknowledged something. */
-  progress(): void;
+  onProgress(): void;
   /**
    * Nothing was heard of the other peer on a transport for half as long as one
    * waits, which is `patienceMs`; reported again and again.
    */
-  doubted(patienceMs: number): void;
+  onDoubt(patienceMs: number): void;
   /** The other peer breaks the protocol: the conversation cannot go on. */
-  failed(error: SocketPeerError): void;
+  onError(error: SocketPeerError): void;
 }
 
 /** Carries one session over the best of the transports that live. */
@@ -85,9 +85,9 @@ export class Path {
     this.#carriers.unshift(carrier);
     this.#carriers.sort((one, other) => rank(one) - rank(other));
     transport.open({
-      packet: (packet) => this.#arrive(carrier, packet),
-      drain: () => this.#pump(),
-      close: () => this.#remove(carrier),
+      onPacket: (packet) => this.#arrive(carrier, packet),
+      onDrain: () => this.#pump(),
+      onClose: () => this.#remove(carrier),
     });
     const before = this.#carriers.find((other) =>
       other !== carrier && other.transport.kind === transport.kind
@@ -182,7 +182,7 @@ export class Path {
         this.#carriers.find((one) => one === before) ?? this.#carriers[0];
     this.#current = carrier;
     const to = this.kind;
-    if (to !== from) this.#handlers.changed(to, from);
+    if (to !== from) this.#handlers.onChange(to, from);
     if (this.#closed || !carrier) return;
     if (!carrier.silent) {
       for (const other of this.#carriers) {
@@ -240,12 +240,12 @@ export class Path {
     try {
       taking();
     } catch (error) {
-      if (!this.#closed) this.#handlers.failed(error as SocketPeerError);
+      if (!this.#closed) this.#handlers.onError(error as SocketPeerError);
       return;
     }
     if (this.#closed) return;
     if (session.bufferedBytes !== before) {
-      this.#handlers.progress();
+      this.#handlers.onProgress();
       this.sendSoon();
     }
     if (!session.owesAck) return;
@@ -328,7 +328,7 @@ export class Path {
     // What one of them suffers from, the others may suffer from too.
     if (doubtSince !== undefined) {
       this.probe(doubtSince);
-      this.#handlers.doubted(patience);
+      this.#handlers.onDoubt(patience);
       if (this.#closed) return;
     }
     if (changed) this.#choose();

@@ -31,9 +31,9 @@ export interface SendQueueLimits {
 /** What a {@linkcode SendQueue} reports. */
 export interface SendQueueHandlers {
   /** The session has something to send. */
-  ready(): void;
+  onReady(): void;
   /** A message that was accepted could not be read. */
-  unreadable(error: SocketPeerError): void;
+  onUnreadable(error: SocketPeerError): void;
 }
 
 /** Accepts messages and hands them to the session in order. */
@@ -137,7 +137,7 @@ export class SendQueue {
     this.#checkSize(most);
     if (this.#waiting.length === 0) {
       this.#session.queue({ kind, payload });
-      this.#handlers.ready();
+      this.#handlers.onReady();
       return;
     }
     // The caller may change its bytes before the session copies them.
@@ -172,7 +172,7 @@ export class SendQueue {
           const payload = await first.arrayBuffer();
           this.#session.queue(encodeMessage(payload));
         } catch (cause) {
-          this.#handlers.unreadable(
+          this.#handlers.onUnreadable(
             new SocketPeerError(
               "MESSAGE_UNREADABLE",
               `Cannot read a Blob of ${first.size} bytes: it is left out`,
@@ -186,7 +186,7 @@ export class SendQueue {
         this.#waitingBytes -= first.payload.length;
       }
       this.#waiting.shift();
-      this.#handlers.ready();
+      this.#handlers.onReady();
     }
     this.#onceEmpty?.();
   }

@@ -44,11 +44,11 @@ export interface ServerLinkOptions extends
   /** What to ask the server for, at each attempt. */
   pairRequest(): PairRequest;
   /** A message from the server, or through it from the other peer. */
-  message(message: ControlMessage): void;
+  onMessage(message: ControlMessage): void;
   /** Something that is not a control message arrived; it was dropped. */
-  malformed(error: SocketPeerError): void;
+  onMalformed(error: SocketPeerError): void;
   /** The connection, or the attempt, is over. */
-  ended(end: LinkEnd): void;
+  onEnd(end: LinkEnd): void;
 }
 
 /** A socket that was silent for so many intervals is given up. */
@@ -249,7 +249,8 @@ export class ServerLink {
   }
 
   #onMessage(socket: WebSocketLike, data: unknown): void {
-    const { runtime, message: report, malformed } = this.#options;
+    const { runtime, onMessage: report, onMalformed: malformed } =
+      this.#options;
     const now = runtime.now();
     if (socket === this.#socket) {
       this.#heardAt = now;
@@ -328,7 +329,7 @@ export class ServerLink {
       `Cannot reach the server as ${why} (close code ${closeCode || "none"})`,
       options,
     );
-    this.#options.ended({ closeCode, error, accepted, retryable });
+    this.#options.onEnd({ closeCode, error, accepted, retryable });
   }
 
   /** Asks when the server is late, and gives the socket up when it is dead. */

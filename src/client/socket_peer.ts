@@ -254,7 +254,7 @@ export class SocketPeer<Sent = Sendable, Received = Message>
       this.#runtime,
       {
         emit: (event, ...args) => this.#dispatch(event, ...args),
-        ended: (info) => this.#conversationEnded(conversation, info),
+        onEnd: (info) => this.#conversationEnded(conversation, info),
       },
     );
     conversation.pause(!this.hasListeners("data"));

@@ -30,9 +30,9 @@ export interface KeeperHandlers {
   /** Whether messages leave on a data channel. */
   direct(): boolean;
   /** The server has given a number, so there is a code to show. */
-  code(code: string): void;
+  onCode(code: string): void;
   /** A partner is refused: `tell` ends its socket, as the error says. */
-  refused(error: SocketPeerError, again: boolean, tell: () => void): void;
+  onRefused(error: SocketPeerError, again: boolean, tell: () => void): void;
 }
 
 /** Keeps the secret of one peer. */
@@ -122,9 +122,9 @@ export class Keeper implements Custodian {
     return this.#agreeing!;
   }
 
-  numbered(code: string): void {
+  onNumber(code: string): void {
     this.#code = code;
-    this.#handlers.code(this.pairCode);
+    this.#handlers.onCode(this.pairCode);
   }
 
   after(delayMs: number, callback: () => void): Cancel {
@@ -142,7 +142,7 @@ export class Keeper implements Custodian {
     agreement: Agreement | undefined,
     tell: () => void,
   ): void {
-    const { refused } = this.#handlers;
+    const { onRefused: refused } = this.#handlers;
     if (why === "TAMPERED") {
       const error = new SocketPeerError(
         why,

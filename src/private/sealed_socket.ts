@@ -36,7 +36,7 @@ export interface Custodian {
    */
   agree(id: string, hello: Hello): Promise<Agreement>;
   /** The server has given a number. */
-  numbered(code: string): void;
+  onNumber(code: string): void;
   /**
    * What came is not taken, for this reason or with this error.
    *
@@ -239,7 +239,7 @@ export class SealedSocket implements WebSocketLike {
       case "peer.waiting": {
         const code = String(message.data.code);
         if (!this.#custodian.code && isNumber(code)) {
-          this.#custodian.numbered(code);
+          this.#custodian.onNumber(code);
         }
         this.#forget();
         break;

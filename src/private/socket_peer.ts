@@ -86,8 +86,8 @@ export class SocketPeer<Sent = Sendable, Received = Message>
     const keeper: Keeper = new Keeper(runtime, secret, {
       resumeTimeoutMs: options.resumeTimeout ?? NUMBERS.resumeTimeout,
       direct: () => this.path === "direct",
-      code: (code) => this.#tell("code", code),
-      refused: (...args) => this.#refused(...args),
+      onCode: (code) => this.#tell("code", code),
+      onRefused: (...args) => this.#refused(...args),
     });
     const seal = (socket: WebSocketLike) => new SealedSocket(socket, keeper);
     super({

@@ -73,14 +73,14 @@ export interface SessionHandlers {
    * The other peer has acknowledged a packet of so many bytes that `carrier`
    * had since `sentAt`.
    */
-  acknowledged?(carrier: unknown, bytes: number, sentAt: number): void;
+  onAcknowledged?(carrier: unknown, bytes: number, sentAt: number): void;
   /** The next message of the other peer, which has so many bytes. */
-  message(message: Message, bytes: number): void;
+  onMessage(message: Message, bytes: number): void;
   /**
    * The other peer has ended the conversation; nothing follows. `aborted` is
    * true where it did not wait for what is still under way.
    */
-  ended(aborted: boolean): void;
+  onEnd(aborted: boolean): void;
 }
 
 /** One conversation's messages, in both directions. */
@@ -307,7 +307,7 @@ export class Session {
       this.#inFlightBytes -= packet.length;
       this.#queuedBytes -= packet.length;
       this.#unacknowledged -= messages;
-      this.#handlers.acknowledged?.(carrier, packet.length, sentAt);
+      this.#handlers.onAcknowledged?.(carrier, packet.length, sentAt);
     }
     this.#inFlight.splice(0, count);
   }
@@ -327,7 +327,7 @@ export class Session {
     const first = readUint48(packet, ACK_PACKET_BYTES);
     if (first === ABORT) {
       this.#remoteEnded = true;
-      this.#handlers.ended(true);
+      this.#handlers.onEnd(true);
       return;
     }
     // A probe, or an answer: whoever called this looks after it.
@@ -497,7 +497,7 @@ export class Session {
   #accept({ kind, more, payload }: Frame): void {
     if (kind === FrameKind.END) {
       this.#remoteEnded = true;
-      this.#handlers.ended(false);
+      this.#handlers.onEnd(false);
       return;
     }
     let assembly = this.#assembly;
@@ -507,7 +507,7 @@ export class Session {
         throw new MessageTooLargeError(length, this.#maxMessageBytes);
       }
       if (!more) {
-        this.#handlers.message(decodeMessage(kind, payload), length);
+        this.#handlers.onMessage(decodeMessage(kind, payload), length);
         return;
       }
       assembly = this.#assembly = {
@@ -532,7 +532,7 @@ export class Session {
     assembly.length = length;
     if (more) return;
     this.#assembly = undefined;
-    this.#handlers.message(
+    this.#handlers.onMessage(
       kind === FrameKind.BYTES ? bytes : decodeMessage(kind, bytes),
       length,
     );

@@ -120,12 +120,12 @@ export interface ConnectionOptions {
   /** A number from 0 up to 1. */
   random(): number;
   /** The connection has ended, by its own decision or not; called once. */
-  ended(connection: Connection, code: number, reason: string): void;
+  onEnd(connection: Connection, code: number, reason: string): void;
   /**
    * Its socket is closed, with what it was told to close with, if it was;
    * called once, maybe long after, maybe never.
    */
-  closed(connection: Connection, code: number, reason: string): void;
+  onClose(connection: Connection, code: number, reason: string): void;
 }
 
 /** One peer's connection to the server. */
@@ -209,7 +209,7 @@ export class Connection implements Member, ServerSocketHandlers {
   }
 
   /** Takes a control message. Nothing that a client sends makes it throw. */
-  text(text: string): void {
+  onText(text: string): void {
     if (this.#stage === "ended") return;
     this.#heartbeats = 0;
     const { maxControlLength } = this.#options.settings;
@@ -236,7 +236,7 @@ export class Connection implements Member, ServerSocketHandlers {
   }
 
   /** Passes a packet to the other peer, unread. */
-  binary(bytes: Bytes): void {
+  onBinary(bytes: Bytes): void {
     const { byteLength } = bytes;
     this.#heartbeats = 0;
     const { maxPacketBytes } = this.#options.settings;
@@ -248,7 +248,7 @@ export class Connection implements Member, ServerSocketHandlers {
   }
 
   /** The socket is closed. */
-  close(code: number, reason = ""): void {
+  onClose(code: number, reason = ""): void {
     // Deno reports it twice where a socket did not answer.
     if (this.#closed) return;
     this.#closed = true;
@@ -256,7 +256,7 @@ export class Connection implements Member, ServerSocketHandlers {
     if (code === MESSAGE_TOO_BIG && !this.#told) this.#observeRefusal("size");
     this.#end(code, reason, code === LEAVE);
     const end = this.#told ?? { code, reason };
-    this.#options.closed(this, end.code, end.reason);
+    this.#options.onClose(this, end.code, end.reason);
   }
 
   /**
@@ -601,6 +601,6 @@ export class Connection implements Member, ServerSocketHandlers {
     this.#deadline();
     this.#renewal?.();
     if (this.#request) this.#options.registry.leave(this, forGood);
-    this.#options.ended(this, code, reason);
+    this.#options.onEnd(this, code, reason);
   }
 }

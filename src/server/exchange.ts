@@ -38,9 +38,9 @@ export interface ExchangeOptions {
     SharedRegistryOptions,
     "broker" | "names" | "soon"
   >;
-  /** Reports what {@linkcode ConnectionOptions.ended} does. */
+  /** Reports what {@linkcode ConnectionOptions.onEnd} does. */
   ended?(connection: Connection, code: number, reason: string): void;
-  /** Reports what {@linkcode ConnectionOptions.closed} does. */
+  /** Reports what {@linkcode ConnectionOptions.onClose} does. */
   closed?(connection: Connection, code: number, reason: string): void;
 }
 
@@ -98,8 +98,8 @@ export class Exchange {
       now,
       after,
       random,
-      ended: (...end) => options.ended?.(...end),
-      closed: (...end) => options.closed?.(...end),
+      onEnd: (...end) => options.ended?.(...end),
+      onClose: (...end) => options.closed?.(...end),
     };
   }
 

@@ -27,9 +27,9 @@ export interface ServerSocket {
 /** What a {@linkcode ServerSocket} reports. */
 export interface ServerSocketHandlers {
   /** A text message. */
-  text(text: string): void;
+  onText(text: string): void;
   /** A binary message, as it came. */
-  binary(bytes: Bytes): void;
+  onBinary(bytes: Bytes): void;
   /** The socket is closed; may be reported more than once. */
-  close(code: number, reason: string): void;
+  onClose(code: number, reason: string): void;
 }

@@ -13,9 +13,9 @@ import { Session } from "../protocol/session.ts";
 /** What a {@linkcode StandIn} says to either side. */
 export interface StandInHandlers {
   /** A packet for the peer of version 2. */
-  packet(packet: Uint8Array<ArrayBuffer>): void;
+  onPacket(packet: Uint8Array<ArrayBuffer>): void;
   /** A message for the peer of version 1, as the text of a `data`. */
-  message(text: string): void;
+  onMessage(text: string): void;
 }
 
 /**
@@ -39,9 +39,12 @@ export class StandIn {
             `at most ${MAX_CONTROL_BYTES} characters`,
         );
       }
-      handlers.message(text);
+      handlers.onMessage(text);
     };
-    this.#session = new Session({ message, ended() {} }, MAX_CONTROL_BYTES);
+    this.#session = new Session(
+      { onMessage: message, onEnd() {} },
+      MAX_CONTROL_BYTES,
+    );
   }
 
   /** Bytes that the peer of version 2 has not acknowledged. */
@@ -77,6 +80,6 @@ export class StandIn {
 
   #send(packet: Uint8Array): void {
     // Nothing here is in shared memory.
-    this.#handlers.packet(packet as Uint8Array<ArrayBuffer>);
+    this.#handlers.onPacket(packet as Uint8Array<ArrayBuffer>);
   }
 }

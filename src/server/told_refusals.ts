@@ -52,9 +52,9 @@ export class ToldRefusals {
     let closed = false;
     socket.close(code, closeReason(reason));
     return {
-      text() {},
-      binary() {},
-      close: () => {
+      onText() {},
+      onBinary() {},
+      onClose: () => {
         // Deno may report it twice.
         if (!closed) this.release();
         closed = true;

@@ -68,8 +68,8 @@ export class Version1 implements Dialect {
     const alike = partner.version === 1;
     this.#partner = partner;
     this.#standIn = alike ? null : new StandIn({
-      packet: (packet) => partner.packet(packet),
-      message: (text) => this.#options.relay(text),
+      onPacket: (packet) => partner.packet(packet),
+      onMessage: (text) => this.#options.relay(text),
     });
     const data = { initiator: initiator && alike };
     return JSON.stringify({ type: "peer.found", data });

@@ -102,10 +102,10 @@ export class SimulatedBroker implements Broker {
   open(handlers: BrokerHandlers): Promise<void> {
     const host = this.#host;
     return this.#broker.open({
-      message: (message) => host.run(() => handlers.message(message)),
-      up: () => host.run(() => handlers.up()),
-      down: (reason) => host.run(() => handlers.down(reason)),
-      unheard: (node) => host.run(() => handlers.unheard(node)),
+      onMessage: (message) => host.run(() => handlers.onMessage(message)),
+      onUp: () => host.run(() => handlers.onUp()),
+      onDown: (reason) => host.run(() => handlers.onDown(reason)),
+      onUnheard: (node) => host.run(() => handlers.onUnheard(node)),
     });
   }
 

@@ -174,16 +174,16 @@ export class SimulatedNode {
     const connection = this.#exchange!.connect(end);
     this.#connections.set(connection, socket);
     socket.server = {
-      text: (text) => host.run(() => connection.text(text)),
-      binary: (bytes) =>
+      onText: (text) => host.run(() => connection.onText(text)),
+      onBinary: (bytes) =>
         host.run(() => {
           this.relayed++;
-          connection.binary(bytes);
+          connection.onBinary(bytes);
         }),
-      close: (code) => {
+      onClose: (code) => {
         open = false;
         this.sockets.delete(socket);
-        host.run(() => connection.close(code));
+        host.run(() => connection.onClose(code));
       },
     };
     socket.opened();

@@ -79,8 +79,8 @@ export class SimulatedSocket implements WebSocketLike {
     this.#watch("out", copy);
     const bytes = isText ? data.length : data.byteLength;
     const arrive = () => {
-      if (typeof copy === "string") this.server?.text(copy);
-      else this.server?.binary(copy);
+      if (typeof copy === "string") this.server?.onText(copy);
+      else this.server?.onBinary(copy);
     };
     this.up.carry(arrive, bytes, !isText);
   }
@@ -132,7 +132,7 @@ export class SimulatedSocket implements WebSocketLike {
   loseServer(code: number): void {
     const { server } = this;
     this.server = null;
-    server?.close(code, "");
+    server?.onClose(code, "");
   }
 
   /** Nothing passes any more; who notices is for the caller to say. */

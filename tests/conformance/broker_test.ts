@@ -255,12 +255,12 @@ class Node implements AsyncDisposable {
   /** Why the engine was away, each time that it was told. */
   readonly reasons: string[] = [];
   readonly handlers: BrokerHandlers = {
-    message: (message) => {
+    onMessage: (message) => {
       this.messages.push(message);
       this.#wake();
     },
-    up: () => this.#tell("up"),
-    down: (reason) => {
+    onUp: () => this.#tell("up"),
+    onDown: (reason) => {
       assert(reason instanceof Error && reason.message);
       assert(
         this.told.at(-1) !== "down" || this.reasons.at(-1) !== reason.message,
@@ -270,7 +270,7 @@ class Node implements AsyncDisposable {
       if (this.told.at(-1) === "down") this.#wake();
       else this.#tell("down");
     },
-    unheard: (name) => this.#tell(`unheard ${name}`),
+    onUnheard: (name) => this.#tell(`unheard ${name}`),
   };
   #wake = () => {};
 

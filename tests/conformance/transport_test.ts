@@ -21,9 +21,9 @@ function listen(transport: Transport) {
   let check = () => {};
   const changed = () => check();
   transport.open({
-    packet: (packet) => (packets.push(packet), changed()),
-    drain: () => {},
-    close: () => (closes++, changed()),
+    onPacket: (packet) => (packets.push(packet), changed()),
+    onDrain: () => {},
+    onClose: () => (closes++, changed()),
   });
   const until = (condition: () => boolean) =>
     deadline(

@@ -168,7 +168,7 @@ export class FakeServer {
     address?: string,
   ): Promise<FakePeer> {
     const peer = this.connect(address);
-    peer.connection.text(pairText(id, fields));
+    peer.connection.onText(pairText(id, fields));
     await turn();
     return peer;
   }
@@ -179,7 +179,7 @@ export class FakeServer {
     address?: string,
   ): Promise<FakePeer> {
     const peer = this.connect(address);
-    peer.connection.text(JSON.stringify({ type: "pair", data: code }));
+    peer.connection.onText(JSON.stringify({ type: "pair", data: code }));
     await turn();
     return peer;
   }
@@ -199,7 +199,7 @@ export class FakeServer {
       this.clock.advance(Math.min(left, 1000));
       for (const { socket, connection } of peers) {
         if (socket.types().includes("ping")) {
-          connection.text('{"type":"pong"}');
+          connection.onText('{"type":"pong"}');
         }
       }
     }

@@ -72,7 +72,7 @@ export class DataChannel implements Transport {
   open(handlers: TransportHandlers): void {
     this.#handlers = handlers;
     // npm's wrtc does not report it: an acknowledgement does as well.
-    this.#channel.onbufferedamountlow = () => this.#handlers?.drain();
+    this.#channel.onbufferedamountlow = () => this.#handlers?.onDrain();
   }
 
   /** Sends a packet, or text of the transport's own. */
@@ -100,7 +100,7 @@ export class DataChannel implements Transport {
     this.#ended = true;
     this.#channel.close();
     this.#options.ended();
-    this.#handlers?.close();
+    this.#handlers?.onClose();
   }
 
   #onMessage(data: unknown): void {
@@ -120,6 +120,6 @@ export class DataChannel implements Transport {
     }
     // An ArrayBuffer, or what npm's werift makes of one: a Buffer of Node's.
     const packet = asBytes(data);
-    if (packet) this.#handlers?.packet(packet);
+    if (packet) this.#handlers?.onPacket(packet);
   }
 }

@@ -7,14 +7,14 @@
 /** What a transport reports; given before anything can be missed. */
 export interface TransportHandlers {
   /** A packet of the other peer, which the receiver may keep. */
-  packet(packet: Uint8Array): void;
+  onPacket(packet: Uint8Array): void;
   /** A transport that was congested takes packets again. */
-  drain(): void;
+  onDrain(): void;
   /**
    * The last call of all, made once, whoever ended the transport: `close()`,
    * the platform, or the link that opened it.
    */
-  close(): void;
+  onClose(): void;
 }
 
 /**

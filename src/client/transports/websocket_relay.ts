@@ -52,13 +52,13 @@ export class WebSocketRelay implements Transport {
 
   /** A packet has come on the WebSocket. */
   receive(packet: Uint8Array): void {
-    if (!this.#ended) this.#handlers?.packet(packet);
+    if (!this.#ended) this.#handlers?.onPacket(packet);
   }
 
   /** Stops carrying packets; the socket stays. */
   close(): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#handlers?.close();
+    this.#handlers?.onClose();
   }
 }

@@ -166,14 +166,14 @@ class BunSocket implements ServerSocket {
 
   /** A message has come. */
   received(data: string | Bytes): void {
-    if (typeof data === "string") this.#handlers?.text(data);
-    else this.#handlers?.binary(data);
+    if (typeof data === "string") this.#handlers?.onText(data);
+    else this.#handlers?.onBinary(data);
   }
 
   /** The socket is closed, which Bun says before `close()` returns. */
   closed(code: number, reason: string): void {
     this.#socket = null;
-    const report = () => this.#handlers?.close(code, reason);
+    const report = () => this.#handlers?.onClose(code, reason);
     if (this.#closing) queueMicrotask(report);
     else report();
   }

@@ -153,15 +153,15 @@ class DenoSocket implements ServerSocket {
         break;
       case "message": {
         const { data } = event as MessageEvent;
-        if (typeof data === "string") this.#handlers?.text(data);
-        else this.#handlers?.binary(data);
+        if (typeof data === "string") this.#handlers?.onText(data);
+        else this.#handlers?.onBinary(data);
         break;
       }
       case "close": {
         const { code, reason } = event as CloseEvent;
         // It may come twice, or for one that the client let go before it
         // opened.
-        if (this.#handlers) this.#handlers.close(code, reason);
+        if (this.#handlers) this.#handlers.onClose(code, reason);
         else if (!this.#closed) this.#gate.release(this.#welcome);
         this.#closed = true;
         break;

@@ -268,7 +268,7 @@ export function open(
   client.on("close", (code: number, reason: unknown) => {
     // What it says itself is that the connection broke.
     const tooBig = failure?.code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH";
-    handlers.close(tooBig ? 1009 : code, String(reason));
+    handlers.onClose(tooBig ? 1009 : code, String(reason));
   });
   if (!answers) askForLife(client, later);
   return handlers;
@@ -279,8 +279,8 @@ function hand(
   data: Uint8Array<ArrayBuffer>,
   isBinary: boolean,
 ): void {
-  if (isBinary) handlers.binary(data);
-  else handlers.text(data.toString());
+  if (isBinary) handlers.onBinary(data);
+  else handlers.onText(data.toString());
 }
 
 /** Keeps what a client sends until it is known whether it may. */

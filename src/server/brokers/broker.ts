@@ -81,14 +81,14 @@ export interface Broker {
 /** What a {@linkcode Broker} reports; no handler throws. */
 export interface BrokerHandlers {
   /** A message has come, whose bytes belong to the receiver. */
-  message(message: ArrayBuffer | Uint8Array<ArrayBuffer>): void;
+  onMessage(message: ArrayBuffer | Uint8Array<ArrayBuffer>): void;
   /** The engine is reached, at first or again. What was sent meanwhile is lost. */
-  up(): void;
+  onUp(): void;
   /**
    * The engine is not reached, or not any more. Told at first too, and again
    * where it is another reason.
    */
-  down(reason: Error): void;
+  onDown(reason: Error): void;
   /** Nobody listens to the inbox of a node, where the engine can tell. */
-  unheard(node: string): void;
+  onUnheard(node: string): void;
 }

@@ -34,7 +34,7 @@ const CLOSE_MS = 1000;
 /** Keeps one link to the engine at a time, none while the engine is away. */
 export class Dialer<Made extends Link> {
   readonly #options: DialerOptions<Made>;
-  #handlers!: Pick<BrokerHandlers, "up" | "down">;
+  #handlers!: Pick<BrokerHandlers, "onUp" | "onDown">;
   /** What is of use, or is to become it. */
   #made: Made | null = null;
   #ready = false;
@@ -79,7 +79,7 @@ export class Dialer<Made extends Link> {
    *
    * @throws {Error} If trying again is no use.
    */
-  async open(handlers: Pick<BrokerHandlers, "up" | "down">): Promise<void> {
+  async open(handlers: Pick<BrokerHandlers, "onUp" | "onDown">): Promise<void> {
     this.#handlers = handlers;
     const error = await this.#dial();
     if (!error) return;
@@ -129,7 +129,7 @@ export class Dialer<Made extends Link> {
     this.#ready = true;
     this.#attempt = 0;
     this.#told = null;
-    this.#handlers.up();
+    this.#handlers.onUp();
   }
 
   #failed(reason: Error): void {
@@ -143,7 +143,7 @@ export class Dialer<Made extends Link> {
     });
     if (reason.message === this.#told) return;
     this.#told = reason.message;
-    this.#handlers.down(reason);
+    this.#handlers.onDown(reason);
   }
 
   #forget(): void {

@@ -90,8 +90,8 @@ export class MemoryBroker implements Broker {
   /** Begins, with the engine in reach or not. */
   open(handlers: BrokerHandlers): Promise<void> {
     this.#handlers = handlers;
-    if (this.#connected) this.#travel(() => handlers.up());
-    else handlers.down(AWAY);
+    if (this.#connected) this.#travel(() => handlers.onUp());
+    else handlers.onDown(AWAY);
     return Promise.resolve();
   }
 
@@ -100,14 +100,14 @@ export class MemoryBroker implements Broker {
     if (!this.#connected) return;
     this.#connected = false;
     this.#hangUp();
-    this.#handlers?.down(reason);
+    this.#handlers?.onDown(reason);
   }
 
   /** Reaches the engine again. */
   connect(): void {
     if (this.#connected || this.#closed) return;
     this.#connected = true;
-    this.#travel(() => this.#handlers?.up());
+    this.#travel(() => this.#handlers?.onUp());
   }
 
   enter(node: string): Promise<void> {
@@ -137,7 +137,7 @@ export class MemoryBroker implements Broker {
     this.#travel(() => {
       const listener = this.#engine.inboxes.get(node);
       if (listener) listener.#receive(message);
-      else this.#travel(() => this.#handlers!.unheard(node));
+      else this.#travel(() => this.#handlers!.onUnheard(node));
     });
   }
 
@@ -193,7 +193,7 @@ export class MemoryBroker implements Broker {
   }
 
   #receive(message: Uint8Array<ArrayBuffer>): void {
-    this.#travel(() => this.#handlers!.message(message));
+    this.#travel(() => this.#handlers!.onMessage(message));
   }
 
   #hold(key: string, node: string, forMs: number): void {

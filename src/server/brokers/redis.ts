@@ -114,7 +114,7 @@ class RedisBroker implements Broker {
           channel: this.#inbox(""),
           leases: this.#leases,
           message: (message) => {
-            if (link === this.#dialer.link) this.#handlers.message(message);
+            if (link === this.#dialer.link) this.#handlers.onMessage(message);
           },
           broken,
         });
@@ -155,7 +155,7 @@ class RedisBroker implements Broker {
     if (!link) return;
     link.call("PUBLISH", this.#inbox(node), message).then((receivers) => {
       const unheard = receivers === 0 && link === this.#dialer.link;
-      if (unheard) this.#handlers.unheard(node);
+      if (unheard) this.#handlers.onUnheard(node);
     }, () => {});
   }
 
@@ -287,11 +287,11 @@ class RedisLink implements Link {
     this.#broken.catch(() => {});
     const connect = () =>
       redisConnection(client, {
-        message: (channel, message) => {
+        onMessage: (channel, message) => {
           // One more may come from the inbox before.
           if (channel === this.#channel) options.message(message);
         },
-        broken: (reason) => this.break(reason),
+        onBroken: (reason) => this.break(reason),
       });
     this.#sender = connect();
     this.#listener = connect();

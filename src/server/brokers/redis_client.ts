@@ -82,9 +82,9 @@ export interface RedisConnection {
 /** What a {@linkcode RedisConnection} reports. */
 export interface RedisConnectionHandlers {
   /** A message has come. */
-  message(channel: string, message: Bytes): void;
+  onMessage(channel: string, message: Bytes): void;
   /** The connection is of no use any more; may be told more than once. */
-  broken(reason: unknown): void;
+  onBroken(reason: unknown): void;
 }
 
 /** A connection of its own for a client: that of the app is not touched. */
@@ -138,9 +138,9 @@ class NodeRedisConnection implements RedisConnection {
       emitInvalidate: false,
     });
     // An `error` that nobody listens to would end the process.
-    this.#client.on!("error", (error) => handlers.broken(error));
+    this.#client.on!("error", (error) => handlers.onBroken(error));
     this.#onMessage = (message, channel) =>
-      handlers.message(String(channel), bytesOf(message));
+      handlers.onMessage(String(channel), bytesOf(message));
   }
 
   open(): Promise<unknown> {
@@ -205,18 +205,18 @@ class IoRedisConnection implements RedisConnection {
       readOnly: false,
     });
     // An `error` that nobody listens to would be printed.
-    this.#client.on("error", (error) => handlers.broken(error));
+    this.#client.on("error", (error) => handlers.onBroken(error));
     this.#ended = new Promise((resolve) =>
       this.#client.on("end", () => {
         this.#closed = true;
-        handlers.broken(new Error("the connection is closed"));
+        handlers.onBroken(new Error("the connection is closed"));
         resolve();
       })
     );
     this.#client.on(
       "messageBuffer",
       (channel: Uint8Array, message: Uint8Array) =>
-        handlers.message(String(channel), bytesOf(message)),
+        handlers.onMessage(String(channel), bytesOf(message)),
     );
   }
 

@@ -87,17 +87,17 @@ export class Membership {
    */
   async open(): Promise<void> {
     await this.#options.broker.open({
-      up: () => {
+      onUp: () => {
         this.#up = true;
         this.#enter();
       },
-      down: (reason) => {
+      onDown: (reason) => {
         this.#up = false;
         if (this.#node === null) this.#options.away(reason);
         this.#die(reason);
       },
-      message: (message) => this.#receive(message),
-      unheard: (node) => this.#options.unheard(node),
+      onMessage: (message) => this.#receive(message),
+      onUnheard: (node) => this.#options.unheard(node),
     });
   }
 

@@ -59,9 +59,9 @@ function negotiate(answer: boolean) {
     answer,
     generation: 1,
     signal: ({ description }) => sent.push(description?.type),
-    open: () => {},
-    fail: (cause) => sent.push(String(cause)),
-    state: () => {},
+    onOpen: () => {},
+    onError: (cause) => sent.push(String(cause)),
+    onState: () => {},
   });
   /** Takes it, and does all that follows. */
   const receive = (type: "offer" | "answer") => {

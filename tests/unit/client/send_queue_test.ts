@@ -14,18 +14,18 @@ function testQueue(
 ) {
   const messages: Message[] = [];
   const errors: SocketPeerError[] = [];
-  const handlers = { message: () => {}, ended: () => {} };
+  const handlers = { onMessage: () => {}, onEnd: () => {} };
   const session = new Session(handlers, 1_000_000);
   const other = new Session({
     ...handlers,
-    message: (message) => messages.push(message),
+    onMessage: (message) => messages.push(message),
   }, 1_000_000);
   const queue = new SendQueue(session, {
     highWaterMark: 100,
     maxBufferedBytes: 1000,
     maxMessageBytes: 500,
     ...limits,
-  }, { ready: () => {}, unreadable: (error) => errors.push(error) });
+  }, { onReady: () => {}, onUnreadable: (error) => errors.push(error) });
   const deliver = () => {
     for (let packet; (packet = session.nextPacket("relay", 0));) {
       other.receive(packet.slice());

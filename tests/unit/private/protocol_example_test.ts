@@ -78,8 +78,8 @@ async function nameplate(): Promise<string> {
   const keeper = new Keeper(runtime, secret, {
     resumeTimeoutMs: 120_000,
     direct: () => false,
-    code() {},
-    refused() {},
+    onCode() {},
+    onRefused() {},
   });
   await keeper.agree(A.id, HELLO);
   return keeper.code;

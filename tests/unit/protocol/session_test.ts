@@ -13,8 +13,8 @@ function testSession(maxMessageBytes = 1_000_000) {
   const messages: Message[] = [];
   const ends: boolean[] = [];
   const session = new Session({
-    message: (message) => messages.push(message),
-    ended: (aborted) => ends.push(aborted),
+    onMessage: (message) => messages.push(message),
+    onEnd: (aborted) => ends.push(aborted),
   }, maxMessageBytes);
   const queue = (data: unknown) => session.queue(encodeMessage(data));
   /** Everything that may be sent now, copied as a transport does. */
@@ -219,11 +219,11 @@ Deno.test("Session.stopReceiving() neither reports nor acknowledges, but hears t
 Deno.test("Session.close() stops in the middle of a packet", () => {
   const messages: Message[] = [];
   const session = new Session({
-    message: (message) => {
+    onMessage: (message) => {
       messages.push(message);
       session.close();
     },
-    ended: () => {},
+    onEnd: () => {},
   }, 100);
   session.receive(packet(0, 1, HI, YO));
   assertEquals(messages, ["hi"]);
@@ -253,9 +253,9 @@ Deno.test("Session.waitingSince() tells since when the oldest packet of a carrie
 Deno.test("Session.receive() reports each packet that is acknowledged, with what had it and since when", () => {
   const acknowledged: unknown[] = [];
   const session = new Session({
-    message() {},
-    ended() {},
-    acknowledged: (...packet) => acknowledged.push(packet),
+    onMessage() {},
+    onEnd() {},
+    onAcknowledged: (...packet) => acknowledged.push(packet),
   }, 100);
   session.queue(encodeMessage("hi"));
   const bytes = session.nextPacket("relay", 10)!.length;
@@ -446,11 +446,11 @@ Deno.test("Session.pause() holds what comes, unacknowledged, and reports it once
 Deno.test("Session.pause() in the middle of a packet keeps the rest of it", () => {
   const messages: Message[] = [];
   const session = new Session({
-    message: (message) => {
+    onMessage: (message) => {
       messages.push(message);
       session.pause(true);
     },
-    ended: () => {},
+    onEnd: () => {},
   }, 100);
   session.receive(packet(0, 1, HI, YO, HI));
   assertEquals(messages, ["hi"]);
@@ -465,11 +465,11 @@ Deno.test("Session.pause() in the middle of a packet keeps the rest of it", () =
 Deno.test("Session.pause() that ends in a listener does not overtake the message that it has", () => {
   const seen: Message[] = [];
   const session = new Session({
-    message: (message) => {
+    onMessage: (message) => {
       session.pause(false);
       seen.push(message);
     },
-    ended: () => {},
+    onEnd: () => {},
   }, 100);
   session.receive(packet(0, 2, YO));
   session.receive(packet(0, 1, HI));
@@ -479,8 +479,8 @@ Deno.test("Session.pause() that ends in a listener does not overtake the message
 Deno.test("Session acknowledges all of a packet of which a listener has acknowledged half", () => {
   const acks: number[] = [];
   const session = new Session({
-    message: () => acks.push(session.ackPacket()[5]),
-    ended: () => {},
+    onMessage: () => acks.push(session.ackPacket()[5]),
+    onEnd: () => {},
   }, 100);
   session.receive(packet(0, 1, HI, YO));
   assertEquals(acks, [1, 2]);

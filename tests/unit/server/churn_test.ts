@@ -28,14 +28,14 @@ function interleavings(first: number, second: number): number[][] {
 
 /** How a connection can end. */
 const DROPS: readonly ((peer: FakePeer) => void)[] = [
-  ({ connection }) => connection.close(4000),
-  ({ connection }) => connection.close(1006),
+  ({ connection }) => connection.onClose(4000),
+  ({ connection }) => connection.onClose(1006),
   ({ connection }) => connection.dismiss(1012, "retry in 5 ms"),
   ({ connection }) => {
     connection.dismiss(4009, "it does not read");
     // Deno reports such a close late, or never.
-    connection.close(0);
-    connection.close(1005);
+    connection.onClose(0);
+    connection.onClose(1005);
   },
 ];
 
@@ -88,7 +88,7 @@ Deno.test("Connections that come and go 100,000 times in every order leave nothi
           one.peer = server.connect(one.address);
           break;
         case 1:
-          one.peer!.connection.text(one.pair);
+          one.peer!.connection.onText(one.pair);
           if (waits) await turn();
           break;
         default:

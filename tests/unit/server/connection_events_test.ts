@@ -23,7 +23,7 @@ Deno.test("Connection observes who waits, and who has found a partner after how 
   ]);
   // Again: counted from the moment at which the first was alone.
   server.pass(10_000, a, b);
-  b.connection.close(1006);
+  b.connection.onClose(1006);
   server.pass(400, a);
   server.pairCodeValidator = () => true;
   await server.join("b", { partner: "a" });
@@ -58,9 +58,9 @@ Deno.test("Connection observes nothing of one that has ended", async () => {
   const { a } = await server.joinPair();
   a.connection.dismiss(4009, "Why");
   server.events();
-  a.connection.text("garbage");
-  a.connection.text('{"type":"upgrade"}');
-  a.connection.binary(new ArrayBuffer(70_000));
+  a.connection.onText("garbage");
+  a.connection.onText('{"type":"upgrade"}');
+  a.connection.onBinary(new ArrayBuffer(70_000));
   a.connection.waiting();
   assertEquals(server.events(), []);
 });
@@ -70,16 +70,16 @@ Deno.test("Connection observes a data channel once for each time that a peer fin
   const { a, b } = await server.joinPair();
   server.events();
   for (let time = 0; time < 3; time++) {
-    a.connection.text('{"type":"upgrade"}');
+    a.connection.onText('{"type":"upgrade"}');
   }
-  b.connection.text('{"type":"upgrade"}');
+  b.connection.onText('{"type":"upgrade"}');
   assertEquals(server.events(), [{ type: "upgrade" }, { type: "upgrade" }]);
   assertEquals([a.socket.sent, b.socket.sent], [[], []]);
   const newB = await server.join("b", { partner: "a" });
   server.events();
-  a.connection.text('{"type":"upgrade"}');
-  newB.connection.text('{"type":"upgrade"}');
-  newB.connection.text('{"type":"upgrade"}');
+  a.connection.onText('{"type":"upgrade"}');
+  newB.connection.onText('{"type":"upgrade"}');
+  newB.connection.onText('{"type":"upgrade"}');
   assertEquals(server.events(), [{ type: "upgrade" }, { type: "upgrade" }]);
 });
 
@@ -87,7 +87,7 @@ Deno.test("Connection observes no data channel of a peer that is alone", async (
   const server = new FakeServer();
   const { connection, socket } = await server.join("a");
   server.events();
-  connection.text('{"type":"upgrade"}');
+  connection.onText('{"type":"upgrade"}');
   assertEquals(server.events(), []);
   assertEquals(socket.closes, []);
 });
@@ -98,7 +98,7 @@ Deno.test("Connection observes what it refuses, with the address", async () => {
   server.events();
   const address = "192.0.2.1";
   await server.join("c", {}, address);
-  server.connect(address).connection.text("hello");
+  server.connect(address).connection.onText("hello");
   server.pairCodeValidator = () => false;
   await server.join("d", { code: "another" }, address);
   assertEquals(
@@ -135,10 +135,10 @@ Deno.test("Connection stands an observer that throws", async () => {
     },
   });
   const { a, b } = await server.joinPair();
-  a.connection.text('{"type":"upgrade"}');
-  a.connection.text("hello");
+  a.connection.onText('{"type":"upgrade"}');
+  a.connection.onText("hello");
   assertEquals(a.socket.types(), ["error"]);
-  b.connection.close(4000);
+  b.connection.onClose(4000);
   assertEquals(a.socket.closeCode, 4007);
   server.assertNothingLeft();
 });
@@ -146,8 +146,8 @@ Deno.test("Connection stands an observer that throws", async () => {
 Deno.test("Connection reports its end once, with the code and the reason", async () => {
   const server = new FakeServer();
   const { a, b } = await server.joinPair();
-  a.connection.close(1001, "The page is left");
-  a.connection.close(1005);
+  a.connection.onClose(1001, "The page is left");
+  a.connection.onClose(1005);
   b.connection.dismiss(4008, "Enough");
   assertEquals(server.ended, [a.connection, b.connection]);
   assertEquals(server.ends, [
@@ -157,8 +157,8 @@ Deno.test("Connection reports its end once, with the code and the reason", async
   assertEquals(server.closed, [a.connection]);
   // Its socket has its memory until the platform says that it is closed, which
   // may not know by then why.
-  b.connection.close(1006);
-  b.connection.close(1005);
+  b.connection.onClose(1006);
+  b.connection.onClose(1005);
   assertEquals(server.closed, [a.connection, b.connection]);
   assertEquals(server.closes, server.ends);
 });
@@ -166,22 +166,22 @@ Deno.test("Connection reports its end once, with the code and the reason", async
 Deno.test("Connection observes a limit that was met beneath it, unless it was told to close", async () => {
   const server = new FakeServer();
   const { a, b } = await server.joinPair();
-  a.connection.close(1009);
+  a.connection.onClose(1009);
   assertEquals(server.refusals(), ["size"]);
   b.connection.dismiss(4008, "Enough");
-  b.connection.close(1009);
+  b.connection.onClose(1009);
   assertEquals(server.refusals(), []);
 });
 
 Deno.test("Connection counts what it relays, and nothing that reaches nobody", async () => {
   const server = new FakeServer();
   const a = await server.join("a");
-  a.connection.binary(new ArrayBuffer(10));
+  a.connection.onBinary(new ArrayBuffer(10));
   const b = await server.join("b");
-  a.connection.binary(new ArrayBuffer(10));
-  b.connection.binary(new ArrayBuffer(5));
-  a.connection.binary(new ArrayBuffer(70_000));
-  b.connection.binary(new ArrayBuffer(5));
+  a.connection.onBinary(new ArrayBuffer(10));
+  b.connection.onBinary(new ArrayBuffer(5));
+  a.connection.onBinary(new ArrayBuffer(70_000));
+  b.connection.onBinary(new ArrayBuffer(5));
   assertEquals(server.traffic, { relayedPackets: 2, relayedBytes: 15 });
 });
 
@@ -220,7 +220,7 @@ Deno.test("Connection asks for no servers on behalf of a refused pair code", asy
   const decision = Promise.withResolvers<boolean>();
   server.pairCodeValidator = () => decision.promise;
   const { connection } = await server.join("b");
-  connection.close(1006);
+  connection.onClose(1006);
   decision.resolve(true);
   await turn();
   assertEquals(asked, 0);
@@ -250,7 +250,7 @@ Deno.test("Connection joins nothing when it ends while servers are asked for", a
   const answer = Promise.withResolvers<object[]>();
   server.iceServers.get = () => answer.promise;
   const { connection } = await server.join("a");
-  connection.close(1006);
+  connection.onClose(1006);
   answer.resolve([STUN]);
   await turn();
   server.assertNothingLeft();
@@ -277,7 +277,7 @@ Deno.test("Connection sends fresh servers every renewMs until it ends", async ()
   // Who is found later is found with the last of them.
   await server.join("b", { partner: "a" });
   assertEquals(socket.taken()[0].data.iceServers, [{ ...STUN, given: 3 }]);
-  connection.close(4000);
+  connection.onClose(4000);
   server.assertNothingLeft();
 });
 
@@ -306,7 +306,7 @@ Deno.test("Connection sends no fresh servers to one that has ended meanwhile", a
   const answer = Promise.withResolvers<object[]>();
   server.iceServers.get = () => answer.promise;
   server.clock.advance(1000);
-  connection.close(4000);
+  connection.onClose(4000);
   socket.taken();
   answer.resolve([STUN]);
   await turn();
@@ -321,7 +321,7 @@ Deno.test("PairRegistry.drain() hands over the two of a pair together, who are t
   c.socket.taken();
   await server.join("d", { code: "third" });
   const e = await server.join("e", { code: "third" });
-  e.connection.close(1006);
+  e.connection.onClose(1006);
   let delay = 0;
   server.registry.drain((members) => {
     delay++;
@@ -346,7 +346,7 @@ Deno.test("Connection joins nothing after a drain that it was dismissed in", asy
   const decision = Promise.withResolvers<boolean>();
   server.pairCodeValidator = () => decision.promise;
   const { socket, connection } = server.connect();
-  connection.text(pairText("a"));
+  connection.onText(pairText("a"));
   server.registry.drain(() => {});
   connection.dismiss(1012, "retry in 5 ms");
   decision.resolve(true);

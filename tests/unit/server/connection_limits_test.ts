@@ -32,7 +32,7 @@ const CANDIDATE = JSON.stringify({
 function flood({ socket, connection }: FakePeer, text: string): number {
   let count = 0;
   while (count < 100_000 && socket.closes.length === 0) {
-    connection.text(text);
+    connection.onText(text);
     count++;
   }
   return count;
@@ -45,22 +45,22 @@ Deno.test("Connection takes control messages up to maxControlLength", async () =
   const [head, tail] = ['{"type":"pong","data":"', '"}'];
   const filled = (length: number) =>
     head + "x".repeat(length - head.length - tail.length) + tail;
-  connection.text(filled(400));
+  connection.onText(filled(400));
   assertEquals(server.refusals(), []);
-  connection.text(filled(401));
+  connection.onText(filled(401));
   assertEquals(server.refusals(), ["size"]);
   const [{ type, data }] = socket.taken();
   assertEquals(type, "error");
   assert(data.message.includes("401") && data.message.includes("400"));
   // It has its place, and keeps it.
-  connection.text(PONG);
+  connection.onText(PONG);
   assertEquals([socket.closes, socket.sent], [[], []]);
 });
 
 Deno.test("Connection closes on one over maxControlLength before a place is taken", () => {
   const server = new FakeServer({ maxControlLength: 400 });
   const { socket, connection } = server.connect(ADDRESS);
-  connection.text(pairText("a", { later: "x".repeat(400) }));
+  connection.onText(pairText("a", { later: "x".repeat(400) }));
   assertEquals(socket.closeCode, 4001);
   assertEquals(server.events(), [
     { type: "refuse", address: ADDRESS, reason: "size" },
@@ -86,9 +86,9 @@ Deno.test("Connection takes packets up to maxPacketBytes", async () => {
   const server = new FakeServer({ maxPacketBytes: 100 });
   const { a, b } = await server.joinPair();
   server.events();
-  a.connection.binary(new ArrayBuffer(100));
+  a.connection.onBinary(new ArrayBuffer(100));
   assertEquals(b.socket.types(), ["packet"]);
-  a.connection.binary(new ArrayBuffer(101));
+  a.connection.onBinary(new ArrayBuffer(101));
   assertEquals(a.socket.closes, [
     { code: 4001, reason: "a packet has 101 bytes of at most 100" },
   ]);
@@ -102,10 +102,10 @@ Deno.test("Connection gives up one for which more than maxBufferedBytes wait", a
   server.events();
   b.socket.stalled = true;
   for (let time = 0; time < 10; time++) {
-    a.connection.binary(new ArrayBuffer(100));
+    a.connection.onBinary(new ArrayBuffer(100));
   }
   assertEquals([b.socket.closes, server.refusals()], [[], []]);
-  a.connection.binary(new ArrayBuffer(1));
+  a.connection.onBinary(new ArrayBuffer(1));
   assertEquals(b.socket.closeCode, 4009);
   assertEquals(server.refusals(), ["unread"]);
   // Nothing waits for a close that may never be reported.
@@ -122,7 +122,7 @@ Deno.test("Connection keeps nothing of a socket that it has given up", async () 
   const { a, b } = await server.joinPair();
   b.socket.stalled = true;
   b.socket.bufferedAmount = 1000;
-  a.connection.binary(new ArrayBuffer(1));
+  a.connection.onBinary(new ArrayBuffer(1));
   assertEquals(b.socket.closeCode, 4009);
   const { sent } = b.socket;
   // The connection itself may be held by what will never report its close.
@@ -133,7 +133,7 @@ Deno.test("Connection keeps nothing of a socket that it has given up", async () 
   b.connection.waiting();
   b.connection.lost();
   b.connection.dismiss(1012, "retry in 5 ms");
-  a.connection.binary(new ArrayBuffer(1));
+  a.connection.onBinary(new ArrayBuffer(1));
   assertStrictEquals(b.socket.sent, sent);
   assertEquals(b.socket.closes.length, 1);
 });
@@ -144,8 +144,8 @@ Deno.test("Connection refers to no socket and no partner that it has given up", 
     const { a, b } = await server.joinPair();
     b.socket.stalled = true;
     b.socket.bufferedAmount = 1000;
-    a.connection.binary(new ArrayBuffer(1));
-    a.connection.close(4000);
+    a.connection.onBinary(new ArrayBuffer(1));
+    a.connection.onClose(4000);
     const sockets = [a.socket, b.socket].map((socket) => new WeakRef(socket));
     return { ended: [a.connection, b.connection], sockets };
   })();
@@ -202,7 +202,7 @@ Deno.test("Connection takes as many control messages as controlRate allows", asy
     ]);
     assertEquals(server.refusals().at(-1), "control_rate");
     assertEquals(b.socket.closes, []);
-    b.connection.close(4000);
+    b.connection.onClose(4000);
     server.assertNothingLeft();
   }
 });
@@ -212,7 +212,7 @@ Deno.test("Connection takes control messages for ever at the rate's pace", async
   const { socket, connection } = await server.join("a", { partner: "b" });
   for (let time = 0; time < 100; time++) {
     server.clock.advance(500);
-    connection.text(PONG);
+    connection.onText(PONG);
   }
   assertEquals(socket.closes, []);
 });
@@ -221,7 +221,7 @@ Deno.test("Connection does not count packets", async () => {
   const server = new FakeServer({ controlRate: { burst: 1, perSecond: 1 } });
   const { a, b } = await server.joinPair();
   for (let time = 0; time < 10_000; time++) {
-    a.connection.binary(new ArrayBuffer(6));
+    a.connection.onBinary(new ArrayBuffer(6));
   }
   assertEquals([a.socket.closes, b.socket.closes], [[], []]);
 });
@@ -238,10 +238,10 @@ Deno.test("Connection takes as many control messages of one address as addressCo
   assertEquals(server.refusals(), ["control_rate"]);
   // What is used up is used up for all of them.
   assertEquals(flood(peers[1], PONG), 1);
-  other.connection.text(PONG);
+  other.connection.onText(PONG);
   assertEquals(other.socket.closes, []);
   server.clock.advance(1000);
-  peers[2].connection.text(PONG);
+  peers[2].connection.onText(PONG);
   assertEquals(peers[2].socket.closes, []);
 });
 
@@ -295,19 +295,19 @@ const FAILURES: Record<string, (server: FakeServer) => void | Promise<void>> = {
     await server.join("a", {}, ADDRESS);
   },
   "it leaves while it waits": async (server) => {
-    (await server.join("a", {}, ADDRESS)).connection.close(4000);
+    (await server.join("a", {}, ADDRESS)).connection.onClose(4000);
   },
   "its socket breaks while it waits": async (server) => {
-    (await server.join("a", {}, ADDRESS)).connection.close(1006);
+    (await server.join("a", {}, ADDRESS)).connection.onClose(1006);
   },
   "its socket breaks while the validator decides": async (server) => {
     server.pairCodeValidator = () => new Promise(() => {});
-    (await server.join("a", {}, ADDRESS)).connection.close(1006);
+    (await server.join("a", {}, ADDRESS)).connection.onClose(1006);
   },
   "it leaves just before nobody came": async (server) => {
     const peer = await server.join("a", {}, ADDRESS);
     server.pass(59_000, peer);
-    peer.connection.close(4000);
+    peer.connection.onClose(4000);
   },
   "it does not say what it wants": (server) => {
     server.connect(ADDRESS);
@@ -318,7 +318,7 @@ const FAILURES: Record<string, (server: FakeServer) => void | Promise<void>> = {
     server.clock.advance(60_000);
   },
   "it speaks version 1, and leaves while it waits": async (server) => {
-    (await server.joinLegacy("code", ADDRESS)).connection.close(1005);
+    (await server.joinLegacy("code", ADDRESS)).connection.onClose(1005);
   },
   "it speaks version 1, and is busy": async (server) => {
     await server.joinPair();
@@ -337,8 +337,8 @@ const HONEST: Record<string, (server: FakeServer) => void | Promise<void>> = {
   "it has met its partner": async (server) => {
     const a = await server.join("a", {}, ADDRESS);
     const b = await server.join("b");
-    b.connection.close(1006);
-    a.connection.close(1006);
+    b.connection.onClose(1006);
+    a.connection.onClose(1006);
   },
   "its newer socket takes its place": async (server) => {
     await server.join("a", {}, ADDRESS);
@@ -370,12 +370,12 @@ const WAITS: Record<string, (server: FakeServer) => Promise<void>> = {
   "it leaves just before it is told": async (server) => {
     const peer = await server.join("a", { partner: "z" }, ADDRESS);
     server.pass(60_000, peer);
-    peer.connection.close(1006);
+    peer.connection.onClose(1006);
   },
   "it speaks version 1, and leaves after a minute": async (server) => {
     const peer = await server.joinLegacy("code", ADDRESS);
     server.pass(60_000, peer);
-    peer.connection.close(1005);
+    peer.connection.onClose(1005);
   },
 };
 
@@ -396,7 +396,7 @@ Deno.test("Connection counts no attempt after a minute where peerTimeout is 0", 
   });
   const peer = await server.join("a", {}, ADDRESS);
   server.pass(60_000, peer);
-  peer.connection.close(4000);
+  peer.connection.onClose(4000);
   assert(server.addresses.takePair(ADDRESS));
 });
 
@@ -429,7 +429,7 @@ Deno.test("Connection lets an address guess at about one pair code a second", as
       const { socket, connection } = await server.join("x", { code }, ADDRESS);
       if (socket.closeCode === 4010) break;
       guesses++;
-      connection.close(1006);
+      connection.onClose(1006);
     }
     server.clock.advance(1000);
   }
@@ -444,7 +444,7 @@ Deno.test("Connection does not trouble a peer that sends 100 candidates at once,
   const server = new FakeServer();
   const { a, b } = await server.joinPair();
   for (let restart = 0; restart < 20; restart++) {
-    for (let time = 0; time < 100; time++) a.connection.text(CANDIDATE);
+    for (let time = 0; time < 100; time++) a.connection.onText(CANDIDATE);
     server.pass(5000, a, b);
   }
   assertEquals([a.socket.closes, b.socket.closes], [[], []]);
@@ -456,7 +456,7 @@ Deno.test("Connection does not trouble a page that is reloaded every 2 seconds",
     const peer = await server.join(`${time}`, {}, ADDRESS);
     server.pass(2000, peer);
     assertEquals(peer.socket.closes, []);
-    peer.connection.close(time % 2 ? 4000 : 1001);
+    peer.connection.onClose(time % 2 ? 4000 : 1001);
   }
 });
 
@@ -470,12 +470,12 @@ Deno.test("Connection does not trouble 50 peers of one address that connect at o
       peers.push(await server.join(id, { code }, ADDRESS));
     }
     for (const { connection } of peers) {
-      for (let time = 0; time < 100; time++) connection.text(CANDIDATE);
+      for (let time = 0; time < 100; time++) connection.onText(CANDIDATE);
     }
     server.pass(20_000, ...peers);
     for (const { socket } of peers) assertEquals(socket.closes, []);
     // Their network fails, and comes back.
-    for (const { connection } of peers) connection.close(4000);
+    for (const { connection } of peers) connection.onClose(4000);
   }
 });
 

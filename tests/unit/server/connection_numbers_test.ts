@@ -37,7 +37,7 @@ Deno.test("Connection gives a number to a peer without a code, and pairs it with
   assertEquals([found.type, found.data.id], ["peer.found", "a"]);
   assertEquals(found.data.code, undefined);
   assertEquals(server.registry.pairs, 1);
-  a.connection.close(4000);
+  a.connection.onClose(4000);
   server.assertNothingLeft();
 });
 
@@ -63,12 +63,12 @@ Deno.test("Connection takes a peer back that comes with its number", async () =>
   const server = new FakeServer();
   const a = await draw(server, "a");
   const b = await server.join("b", { code: a.code });
-  a.connection.close(1006);
+  a.connection.onClose(1006);
   b.socket.taken();
   const again = await server.join("a", { code: a.code, partner: "b" });
   assertEquals(again.socket.types(), ["peer.found"]);
   assertEquals(b.socket.types(), ["peer.found"]);
-  b.connection.close(4000);
+  b.connection.onClose(4000);
 });
 
 Deno.test("Connection lets a number rest after its conversation", async () => {
@@ -76,7 +76,7 @@ Deno.test("Connection lets a number rest after its conversation", async () => {
   const a = await draw(server, "a");
   const b = await server.join("b", { code: a.code });
   server.pass(900_000, a, b);
-  a.connection.close(4000);
+  a.connection.onClose(4000);
   for (const code of DIGITS) {
     if (code !== a.code) await server.join(`waits for ${code}`, { code });
   }
@@ -133,8 +133,8 @@ Deno.test("Connection draws nothing for one that has left meanwhile", async () =
     const asked: string[] = [];
     server.pairCodeValidator = (code) => asked.push(code) > 0;
     const { connection } = server.connect();
-    connection.text(pairText("a", { code: "" }));
-    connection.close(code);
+    connection.onText(pairText("a", { code: "" }));
+    connection.onClose(code);
     await turn();
     assertEquals(asked, []);
     server.assertNothingLeft();
@@ -161,7 +161,7 @@ Deno.test("Connection refuses a code of blanks, and none in version 1", async ()
   assertEquals(blank.socket.closeCode, 4001);
   for (const code of ["", null]) {
     const { socket, connection } = server.connect();
-    connection.text(JSON.stringify({ type: "pair", data: code }));
+    connection.onText(JSON.stringify({ type: "pair", data: code }));
     await turn();
     assertEquals(socket.types(), ["warning"]);
     assertEquals(socket.closeCode, 4001);
@@ -176,11 +176,11 @@ Deno.test("Connection counts one that draws a number as any attempt to pair", as
   });
   const a = await draw(server, "a", {}, ADDRESS);
   const b = await server.join("b", { code: a.code });
-  a.connection.close(4000);
-  b.connection.close(4000);
+  a.connection.onClose(4000);
+  b.connection.onClose(4000);
   // It has met its partner: that was one.
   const c = await draw(server, "c", {}, ADDRESS);
   assert(server.addresses.takePair(ADDRESS));
-  c.connection.close(4000);
+  c.connection.onClose(4000);
   assertFalse(server.addresses.takePair(ADDRESS));
 });

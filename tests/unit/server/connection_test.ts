@@ -27,7 +27,7 @@ Deno.test("Connection tells a peer that it is taken in, and when it will be hear
     { type: "peer.waiting", data: { interval: 15_000 } },
   ]);
   assertEquals(connection.request.id, "a");
-  connection.close(4000);
+  connection.onClose(4000);
   server.assertNothingLeft();
 });
 
@@ -57,7 +57,7 @@ Deno.test("Connection tells two peers of each other, and of no key", async () =>
       },
     }],
   );
-  b.connection.close(4000);
+  b.connection.onClose(4000);
   server.assertNothingLeft();
 });
 
@@ -82,7 +82,7 @@ Deno.test("Connection tells of a hello in no more than a control message may hav
   const text = pairText("b").replace(JSON.stringify(HELLO), hello);
   assertLessOrEqual(text.length, 65_536);
   const b = server.connect();
-  b.connection.text(text);
+  b.connection.onText(text);
   await turn();
   for (const sent of [...a.socket.sent, ...b.socket.sent]) {
     assertLessOrEqual((sent as string).length, 65_536);
@@ -100,7 +100,7 @@ Deno.test("Connection asks the validator for the pair code, and awaits its answe
     const { socket, connection } = await server.join("a");
     assertEquals(asked, ["s3cret"]);
     assert(socket.types().includes("peer.waiting"));
-    connection.close(4000);
+    connection.onClose(4000);
     server.assertNothingLeft();
   }
 });
@@ -143,7 +143,7 @@ Deno.test("Connection joins nothing when its socket closes while the validator d
       const decision = Promise.withResolvers<boolean>();
       server.pairCodeValidator = () => decision.promise;
       const { socket, connection } = await server.join("a");
-      connection.close(code);
+      connection.onClose(code);
       server.assertNothingLeft();
       decision.resolve(answer);
       await turn();
@@ -174,13 +174,13 @@ Deno.test("Connection does not give a place to one that left, although another o
   const a = await server.join("a");
   server.pairCodeValidator = () => true;
   const b = await server.join("b");
-  a.connection.close(4000);
+  a.connection.onClose(4000);
   decision.resolve(true);
   await turn();
   // Who was never joined ends no conversation.
   assertEquals(b.socket.closes, []);
   assertFalse(b.socket.types().includes("peer.found"));
-  b.connection.close(4000);
+  b.connection.onClose(4000);
   server.assertNothingLeft();
 });
 
@@ -191,7 +191,7 @@ Deno.test("Connection does not say that no pair came while the validator decides
   server.pairCodeValidator = () => decision.promise;
   const { socket, connection } = server.connect();
   server.clock.advance(9000);
-  connection.text(pairText("a"));
+  connection.onText(pairText("a"));
   await turn();
   server.clock.advance(2000);
   assertEquals(socket.closeCode, undefined);
@@ -227,8 +227,8 @@ Deno.test("Connection does not wait longer for one that sends packets and pongs 
   const server = new FakeServer();
   const { socket, connection } = server.connect();
   for (let time = 0; time < 10; time++) {
-    connection.binary(new ArrayBuffer(6));
-    connection.text('{"type":"pong"}');
+    connection.onBinary(new ArrayBuffer(6));
+    connection.onText('{"type":"pong"}');
     server.clock.advance(1000);
   }
   assertEquals(socket.closeCode, 4003);
@@ -262,7 +262,7 @@ Deno.test("Connection answers what it cannot read with an error, and closes befo
   for (const text of MALFORMED) {
     const server = new FakeServer();
     const { socket, connection } = server.connect();
-    connection.text(text);
+    connection.onText(text);
     const sent = socket.taken();
     assertEquals(sent.map(({ type }) => type), ["error"], text.slice(0, 80));
     assertEquals(typeof sent[0].data.message, "string");
@@ -277,7 +277,7 @@ Deno.test("Connection closes on what it cannot read while the validator decides"
   const decision = Promise.withResolvers<boolean>();
   server.pairCodeValidator = () => decision.promise;
   const { socket, connection } = await server.join("a");
-  connection.text("hello");
+  connection.onText("hello");
   assertEquals(socket.types(), ["error"]);
   assertEquals(socket.closeCode, 4001);
   decision.resolve(true);
@@ -289,15 +289,15 @@ Deno.test("Connection answers what it cannot read with an error, and goes on onc
   const server = new FakeServer();
   const { a, b } = await server.joinPair();
   for (const text of MALFORMED) {
-    a.connection.text(text);
+    a.connection.onText(text);
     assertEquals(a.socket.types(), ["error"], text.slice(0, 80));
   }
   assertEquals([a.socket.closes, b.socket.closes], [[], []]);
   assertEquals(b.socket.taken(), []);
   const packet = new ArrayBuffer(6);
-  a.connection.binary(packet);
+  a.connection.onBinary(packet);
   assertStrictEquals(b.socket.taken()[0], packet);
-  b.connection.close(4000);
+  b.connection.onClose(4000);
   server.assertNothingLeft();
 });
 
@@ -305,7 +305,7 @@ Deno.test("Connection quotes no pair code, and closes with a reason of at most 1
   const encoder = new TextEncoder();
   for (const text of MALFORMED) {
     const { socket, connection } = new FakeServer().connect();
-    connection.text(text);
+    connection.onText(text);
     const [{ data }] = socket.taken();
     const { reason } = socket.closes[0];
     assertFalse(data.message.includes("s3cret"), data.message);
@@ -317,14 +317,14 @@ Deno.test("Connection quotes no pair code, and closes with a reason of at most 1
 Deno.test("Connection refuses a second pair and keeps the first", async () => {
   const server = new FakeServer();
   const { a, b } = await server.joinPair();
-  a.connection.text(pairText("a"));
-  a.connection.text(pairText("c", { code: "another" }));
+  a.connection.onText(pairText("a"));
+  a.connection.onText(pairText("c", { code: "another" }));
   await turn();
   assertEquals(a.socket.types(), ["error", "error"]);
   assertEquals(a.connection.request.id, "a");
   assertEquals([a.socket.closes, b.socket.taken()], [[], []]);
   assertEquals(server.registry.size, 1);
-  a.connection.close(4000);
+  a.connection.onClose(4000);
   server.assertNothingLeft();
 });
 
@@ -337,13 +337,13 @@ Deno.test("Connection asks the validator once, however often it is sent a pair",
     return decision.promise;
   };
   const { socket, connection } = await server.join("a");
-  connection.text(pairText("b", { code: "another" }));
+  connection.onText(pairText("b", { code: "another" }));
   assertEquals(socket.types(), ["error"]);
   decision.resolve(true);
   await turn();
   assertEquals(asked, 1);
   assertEquals(connection.request.id, "a");
-  connection.close(4000);
+  connection.onClose(4000);
   server.assertNothingLeft();
 });
 
@@ -352,11 +352,11 @@ Deno.test("Connection passes packets to the other peer as they are, in order", a
   const { a, b } = await server.joinPair();
   // It never reads one, so they need not be packets.
   const packets = [0, 1, 6, 7, 65_535, 65_536].map((n) => new ArrayBuffer(n));
-  for (const packet of packets) a.connection.binary(packet);
+  for (const packet of packets) a.connection.onBinary(packet);
   for (const [index, packet] of b.socket.taken().entries()) {
     assertStrictEquals(packet, packets[index]);
   }
-  b.connection.binary(packets[2]);
+  b.connection.onBinary(packets[2]);
   assertStrictEquals(a.socket.taken()[0], packets[2]);
   assertEquals([a.socket.closes, b.socket.closes], [[], []]);
 });
@@ -369,7 +369,7 @@ Deno.test("Connection passes signals to the other peer letter for letter", async
     ' { "data" : {"generation":1.0e0,"candidate":null,"new":1} ,"type":"rtc.signal"}',
     '{"type":"rtc.signal","data":{"generation":2,"description":{"type":"offer","sdp":"v=0\\r\\n"}}}',
   ];
-  for (const text of texts) a.connection.text(text);
+  for (const text of texts) a.connection.onText(text);
   assertEquals(b.socket.sent, texts);
   assertEquals(a.socket.sent, []);
 });
@@ -380,12 +380,12 @@ Deno.test("Connection passes on what two say in private, letter for letter", asy
   const hello = { ...HELLO, private: agreement };
   const { a, b } = await server.joinPair({ hello });
   const text = ' {"type":"private.start","data":{"seal":"x","counter":1.0e0}}';
-  a.connection.text(text);
+  a.connection.onText(text);
   assertEquals(b.socket.sent, [text]);
   assertEquals(a.socket.sent, []);
-  b.connection.close(1006);
+  b.connection.onClose(1006);
   a.socket.taken();
-  a.connection.text(text);
+  a.connection.onText(text);
   const again = await server.join("b", { hello, partner: "a" });
   const [found, ...more] = again.socket.taken();
   assertEquals(found.data.hello.private, agreement);
@@ -396,7 +396,7 @@ Deno.test("Connection starts nothing private with a peer that has not said that 
   // It would tell its page of a message that it can't read.
   const server = new FakeServer();
   const { a, b } = await server.joinPair();
-  a.connection.text(
+  a.connection.onText(
     '{"type":"private.start","data":{"counter":1,"seal":"x"}}',
   );
   assertEquals([a.socket.sent, b.socket.sent], [[], []]);
@@ -405,19 +405,19 @@ Deno.test("Connection starts nothing private with a peer that has not said that 
 Deno.test("Connection closes one that sends a packet of more than 65536 bytes", async () => {
   const server = new FakeServer();
   const { a, b } = await server.joinPair();
-  a.connection.binary(new ArrayBuffer(65_537));
+  a.connection.onBinary(new ArrayBuffer(65_537));
   assertEquals(a.socket.closeCode, 4001);
   assertEquals(b.socket.types(), ["peer.lost"]);
-  b.connection.close(4000);
+  b.connection.onClose(4000);
   server.assertNothingLeft();
 });
 
 Deno.test("Connection closes one that sends such a packet before its pair, too", () => {
   const server = new FakeServer();
   const { socket, connection } = server.connect();
-  connection.binary(new ArrayBuffer(65_536));
+  connection.onBinary(new ArrayBuffer(65_536));
   assertEquals(socket.closes, []);
-  connection.binary(new ArrayBuffer(65_537));
+  connection.onBinary(new ArrayBuffer(65_537));
   assertEquals(socket.closeCode, 4001);
   server.assertNothingLeft();
 });
@@ -427,18 +427,18 @@ Deno.test("Connection drops packets and signals for a peer that is not here", as
   const server = new FakeServer();
   const a = server.connect();
   const send = () => {
-    a.connection.binary(new ArrayBuffer(6));
-    a.connection.text(signal);
+    a.connection.onBinary(new ArrayBuffer(6));
+    a.connection.onText(signal);
     assertEquals([a.socket.taken(), a.socket.closes], [[], []]);
   };
   // Before it has a place, alone, and after the other one's socket broke.
   send();
-  a.connection.text(pairText("a"));
+  a.connection.onText(pairText("a"));
   await turn();
   a.socket.taken();
   send();
   const b = await server.join("b");
-  b.connection.close(1006);
+  b.connection.onClose(1006);
   assertEquals(a.socket.types(), ["peer.found", "peer.lost"]);
   b.socket.taken();
   send();
@@ -446,7 +446,7 @@ Deno.test("Connection drops packets and signals for a peer that is not here", as
   // Nothing was kept for later.
   const newB = await server.join("b", { partner: "a" });
   assertEquals(newB.socket.types(), ["peer.found"]);
-  newB.connection.close(4000);
+  newB.connection.onClose(4000);
   server.assertNothingLeft();
 });
 
@@ -454,9 +454,9 @@ Deno.test("Connection tells the other peer of a broken socket, whatever its code
   for (const code of [0, 1000, 1001, 1005, 1006, 3000, 4001, 4999]) {
     const server = new FakeServer();
     const { a, b } = await server.joinPair();
-    b.connection.close(code);
+    b.connection.onClose(code);
     assertEquals(a.socket.taken(), [{ type: "peer.lost" }], `${code}`);
-    a.connection.close(4000);
+    a.connection.onClose(4000);
     server.assertNothingLeft();
   }
 });
@@ -464,7 +464,7 @@ Deno.test("Connection tells the other peer of a broken socket, whatever its code
 Deno.test("Connection ends the other peer's conversation when one closes with 4000", async () => {
   const server = new FakeServer();
   const { a, b } = await server.joinPair();
-  b.connection.close(4000);
+  b.connection.onClose(4000);
   assertEquals(a.socket.closeCode, 4007);
   assertEquals(a.socket.taken(), []);
   server.assertNothingLeft();
@@ -478,15 +478,15 @@ Deno.test("Connection hands its place to a newer socket and carries nothing more
   assertEquals(b.socket.types(), ["peer.found"]);
   assertEquals(newA.socket.types(), ["peer.found"]);
   // What was still under way from the old socket, and its end.
-  a.connection.binary(new ArrayBuffer(6));
-  a.connection.text('{"type":"rtc.connect","data":{"generation":1}}');
-  a.connection.close(4000);
+  a.connection.onBinary(new ArrayBuffer(6));
+  a.connection.onText('{"type":"rtc.connect","data":{"generation":1}}');
+  a.connection.onClose(4000);
   assertEquals(b.socket.taken(), []);
   const packet = new ArrayBuffer(6);
-  b.connection.binary(packet);
+  b.connection.onBinary(packet);
   assertStrictEquals(newA.socket.taken()[0], packet);
   assertEquals(a.socket.taken(), []);
-  newA.connection.close(4000);
+  newA.connection.onClose(4000);
   server.assertNothingLeft();
 });
 
@@ -501,7 +501,7 @@ Deno.test("Connection is asked for a sign of life every 15 seconds", async () =>
     assertEquals(a.socket.taken(), [
       { type: "ping", data: { interval: 15_000 } },
     ]);
-    a.connection.text('{"type":"pong"}');
+    a.connection.onText('{"type":"pong"}');
   }
   assertEquals(a.socket.closes, []);
 });
@@ -514,18 +514,18 @@ Deno.test("Connection is closed after two intervals without a sign of life", asy
   server.pass(1, b);
   assertEquals(a.socket.closeCode, 4009);
   assertEquals(b.socket.closes, []);
-  b.connection.close(4000);
+  b.connection.onClose(4000);
   server.assertNothingLeft();
 });
 
 Deno.test("Connection answers a ping at once, with a place and without", async () => {
   const server = new FakeServer();
   const { socket, connection } = server.connect();
-  connection.text('{"type":"ping"}');
+  connection.onText('{"type":"ping"}');
   assertEquals(socket.taken(), [{ type: "pong" }]);
   const a = await server.join("a");
   a.socket.taken();
-  a.connection.text('{"type":"ping"}');
+  a.connection.onText('{"type":"ping"}');
   assertEquals(a.socket.taken(), [{ type: "pong" }]);
 });
 
@@ -533,7 +533,7 @@ Deno.test("Connection is closed within three intervals of the last sign of life"
   const server = new FakeServer();
   const a = await server.join("a", { partner: "b" });
   server.clock.advance(1);
-  a.connection.text('{"type":"pong"}');
+  a.connection.onText('{"type":"pong"}');
   server.clock.advance(2 * HEARTBEAT_MS - 1);
   assertEquals(a.socket.closes, []);
   server.clock.advance(HEARTBEAT_MS);
@@ -542,11 +542,11 @@ Deno.test("Connection is closed within three intervals of the last sign of life"
 
 Deno.test("Connection takes any message for a sign of life", async () => {
   const signs: ((connection: Connection) => void)[] = [
-    (connection) => connection.text('{"type":"pong"}'),
-    (connection) => connection.text("not a control message"),
+    (connection) => connection.onText('{"type":"pong"}'),
+    (connection) => connection.onText("not a control message"),
     (connection) =>
-      connection.text('{"type":"rtc.connect","data":{"generation":1}}'),
-    (connection) => connection.binary(new ArrayBuffer(6)),
+      connection.onText('{"type":"rtc.connect","data":{"generation":1}}'),
+    (connection) => connection.onBinary(new ArrayBuffer(6)),
   ];
   for (const sign of signs) {
     const server = new FakeServer();
@@ -556,7 +556,7 @@ Deno.test("Connection takes any message for a sign of life", async () => {
       sign(connection);
     }
     assertEquals(socket.closes, []);
-    connection.close(4000);
+    connection.onClose(4000);
     server.assertNothingLeft();
   }
 });
@@ -564,7 +564,7 @@ Deno.test("Connection takes any message for a sign of life", async () => {
 Deno.test("Connection is not asked for anything once it has ended", async () => {
   const server = new FakeServer();
   const { a, b } = await server.joinPair();
-  a.connection.close(1006);
+  a.connection.onClose(1006);
   b.connection.dismiss(1001, "Closing");
   a.socket.taken();
   b.socket.taken();
@@ -579,18 +579,18 @@ Deno.test("Connection dismisses one that does not read when more than 4 MiB wait
   b.socket.stalled = true;
   const packet = new ArrayBuffer(65_536);
   for (let sent = 0; sent < MAX_WAITING_BYTES; sent += 65_536) {
-    a.connection.binary(packet);
+    a.connection.onBinary(packet);
   }
   assertEquals(b.socket.closes, []);
   assertEquals(b.socket.bufferedAmount, MAX_WAITING_BYTES);
-  a.connection.binary(new ArrayBuffer(6));
+  a.connection.onBinary(new ArrayBuffer(6));
   assertEquals(b.socket.closeCode, 4009);
   assertEquals(a.socket.types(), ["peer.lost"]);
   // From now on nothing more is put into it.
-  a.connection.binary(packet);
+  a.connection.onBinary(packet);
   assertLessOrEqual(b.socket.bufferedAmount, MAX_WAITING_BYTES + 65_536);
   assertEquals(a.socket.closes, []);
-  a.connection.close(4000);
+  a.connection.onClose(4000);
   server.assertNothingLeft();
 });
 
@@ -600,7 +600,7 @@ Deno.test("Connection dismisses one that does not read its error messages", asyn
   const { socket, connection } = await server.join("a");
   socket.stalled = true;
   for (let text = 0; text < 100_000 && !socket.closeCode; text++) {
-    connection.text("hello");
+    connection.onText("hello");
   }
   assertEquals(socket.closeCode, 4009);
   server.assertNothingLeft();
@@ -639,7 +639,7 @@ Deno.test("Connection stands a partner that is dismissed while it is told of it"
     assertEquals(types.at(-1), "peer.waiting");
     server.pass(20_000, newB);
     assertEquals(newB.socket.closes, []);
-    newB.connection.close(4000);
+    newB.connection.onClose(4000);
     server.assertNothingLeft();
   } finally {
     globalThis.removeEventListener("unhandledrejection", fail);
@@ -654,7 +654,7 @@ Deno.test("Connection.dismiss() closes once, and harms nothing when it is called
   assertEquals(a.socket.closes, [{ code: 4009, reason: "First" }]);
   assertEquals(server.ended, [a.connection]);
   assertEquals(b.socket.types(), ["peer.lost"]);
-  b.connection.close(4000);
+  b.connection.onClose(4000);
   server.assertNothingLeft();
 });
 
@@ -669,7 +669,7 @@ Deno.test("Connection.close() harms nothing when it is reported twice", async ()
   for (const codes of [[1001, 1005], [1005, 4000], [4000, 1005]]) {
     const server = new FakeServer();
     const { a, b } = await server.joinPair();
-    for (const code of codes) a.connection.close(code);
+    for (const code of codes) a.connection.onClose(code);
     // With 4000 the other one's end comes first.
     const ends = server.ended.filter((ended) => ended === a.connection);
     assertEquals(ends.length, 1);
@@ -681,7 +681,7 @@ Deno.test("Connection.close() harms nothing when it is reported twice", async ()
       assertEquals(b.socket.types(), ["peer.lost"]);
       assertEquals(b.socket.closes, []);
     }
-    b.connection.close(4000);
+    b.connection.onClose(4000);
     server.assertNothingLeft();
   }
 });
@@ -690,8 +690,8 @@ Deno.test("Connection.close() harms nothing after a dismissal, nor a dismissal a
   const server = new FakeServer();
   const { a, b } = await server.joinPair();
   a.connection.dismiss(4009, "Why");
-  a.connection.close(4009);
-  b.connection.close(1006);
+  a.connection.onClose(4009);
+  b.connection.onClose(1006);
   b.connection.dismiss(1001, "Closing");
   assertEquals(b.socket.closes, []);
   assertEquals(server.ended, [a.connection, b.connection]);
@@ -705,15 +705,15 @@ Deno.test("Connection ignores what still arrives after its end", async () => {
   a.connection.dismiss(4009, "Why");
   a.socket.taken();
   b.socket.taken();
-  a.connection.text(pairText("a"));
-  a.connection.text("hello");
-  a.connection.text('{"type":"rtc.connect","data":{"generation":1}}');
-  a.connection.binary(new ArrayBuffer(6));
-  a.connection.binary(new ArrayBuffer(70_000));
+  a.connection.onText(pairText("a"));
+  a.connection.onText("hello");
+  a.connection.onText('{"type":"rtc.connect","data":{"generation":1}}');
+  a.connection.onBinary(new ArrayBuffer(6));
+  a.connection.onBinary(new ArrayBuffer(70_000));
   await turn();
   assertEquals([a.socket.sent, b.socket.sent], [[], []]);
   assertEquals(a.socket.closes.length, 1);
-  b.connection.close(4000);
+  b.connection.onClose(4000);
   server.assertNothingLeft();
 });
 
@@ -741,14 +741,14 @@ Deno.test("Connection stands anything a client sends, and another pair goes on",
       const { connection } = chance.pick(clients);
       switch (chance.below(8)) {
         case 0:
-          connection.binary(chance.bytes(chance.below(40)).buffer);
+          connection.onBinary(chance.bytes(chance.below(40)).buffer);
           break;
         case 1:
-          connection.close(chance.pick([0, 1000, 1006, 4000]));
+          connection.onClose(chance.pick([0, 1000, 1006, 4000]));
           break;
         case 2:
         case 3:
-          connection.text(decoder.decode(chance.mutated(chance.pick(valid))));
+          connection.onText(decoder.decode(chance.mutated(chance.pick(valid))));
           break;
         case 4:
           await turn();
@@ -757,21 +757,21 @@ Deno.test("Connection stands anything a client sends, and another pair goes on",
           server.pass(chance.pick([1, 5000, 20_000]), c, d);
           break;
         default:
-          connection.text(decoder.decode(chance.pick(valid)));
+          connection.onText(decoder.decode(chance.pick(valid)));
       }
     }
     await turn();
-    for (const { connection } of clients) connection.close(1006);
+    for (const { connection } of clients) connection.onClose(1006);
 
     c.socket.taken();
     d.socket.taken();
     const packet = new ArrayBuffer(6);
-    c.connection.binary(packet);
+    c.connection.onBinary(packet);
     assertStrictEquals(d.socket.taken()[0], packet);
     assertEquals([c.socket.closes, d.socket.closes], [[], []]);
   });
 
-  c.connection.close(4000);
+  c.connection.onClose(4000);
   server.clock.advance(600_000);
   server.assertNothingLeft();
 });

@@ -56,8 +56,8 @@ Deno.test("Connection pairs two of version 1, and has the second make the offer"
   assertEquals(b.socket.taken(), [found(true)]);
   server.clock.advance(3_600_000);
   assertUntouched(a, b);
-  a.connection.close(1005);
-  b.connection.close(1005);
+  a.connection.onClose(1005);
+  b.connection.onClose(1005);
   server.assertNothingLeft();
 });
 
@@ -65,7 +65,7 @@ Deno.test("Connection refuses one of version 1 that nobody would ask for a sign 
   const server = new FakeServer();
   const { socket, connection } = server.connect();
   Object.assign(socket, { answersHeartbeats: true });
-  connection.text('{"type":"pair","data":"s3cret"}');
+  connection.onText('{"type":"pair","data":"s3cret"}');
   await turn();
   assertEquals(socket.closeCode, 4001);
   assertEquals(server.refusals(), ["malformed"]);
@@ -90,9 +90,9 @@ Deno.test("Connection passes messages and signals of version 1 on letter for let
     '{"type":"rtc.signal","data":{"type":"offer","sdp":"v=0\\r\\n"}}',
     '{"type":"rtc.signal","data":{"candidate":{"candidate":""}}}',
   ];
-  for (const text of texts) a.connection.text(text);
+  for (const text of texts) a.connection.onText(text);
   assertEquals(b.socket.sent, texts);
-  b.connection.text(texts[0]);
+  b.connection.onText(texts[0]);
   assertStrictEquals(a.socket.sent[0], texts[0]);
 });
 
@@ -106,7 +106,7 @@ Deno.test("Connection lets no peer of version 1 speak for the server", async () 
     // The last one counts, here as there.
     '{"type":"data","data":1,"type":"busy"}',
   ];
-  for (const text of forged) a.connection.text(text);
+  for (const text of forged) a.connection.onText(text);
   assertUntouched(b);
   assertEquals(a.socket.types(), forged.map(() => "warning"));
 });
@@ -114,23 +114,23 @@ Deno.test("Connection lets no peer of version 1 speak for the server", async () 
 Deno.test("Connection has the one of version 1 that stays wait for the next", async () => {
   const server = new FakeServer();
   const { a, b } = await joinLegacyPair(server);
-  a.connection.close(1006);
+  a.connection.onClose(1006);
   assertUntouched(b);
   assertEquals([server.registry.waiting, server.registry.pairs], [1, 0]);
-  b.connection.text('{"type":"data","data":"to nobody"}');
+  b.connection.onText('{"type":"data","data":"to nobody"}');
   server.clock.advance(3_600_000);
   assertUntouched(b);
   const c = await server.joinLegacy();
   assertEquals(b.socket.taken(), [found(false)]);
   assertEquals(c.socket.taken(), [found(true)]);
   // And so on, whoever goes.
-  b.connection.close(4000);
+  b.connection.onClose(4000);
   const d = await server.joinLegacy();
   assertEquals(c.socket.taken(), [found(false)]);
   assertEquals(d.socket.taken(), [found(true)]);
-  c.connection.text('{"type":"data","data":1}');
+  c.connection.onText('{"type":"data","data":1}');
   assertEquals(d.socket.types(), ["data"]);
-  for (const { connection } of [c, d]) connection.close(1005);
+  for (const { connection } of [c, d]) connection.onClose(1005);
   server.assertNothingLeft();
 });
 
@@ -143,7 +143,7 @@ Deno.test("Connection tells a third of version 1 that the pair is busy", async (
   const d = await server.join("d");
   assertEquals([d.socket.sent, d.socket.closeCode], [[], 4005]);
   assertUntouched(a, b);
-  a.connection.text('{"type":"data","data":1}');
+  a.connection.onText('{"type":"data","data":1}');
   assertEquals(b.socket.types(), ["data"]);
 });
 
@@ -162,7 +162,7 @@ Deno.test("Connection never sends an error to one of version 1", async () => {
     JSON.stringify({ type: "data", data: "x".repeat(1000) }),
   ];
   for (const text of texts) {
-    a.connection.text(text);
+    a.connection.onText(text);
     assertEquals(a.socket.types(), ["warning"], text.slice(0, 80));
   }
   assertUntouched(a, b);
@@ -178,9 +178,9 @@ Deno.test("Connection passes messages of version 1 on up to maxControlLength", a
   const { a, b } = await joinLegacyPair(server);
   const text = (length: number) =>
     `{"type":"data","data":"${"x".repeat(length - 25)}"}`;
-  a.connection.text(text(100));
+  a.connection.onText(text(100));
   assertEquals(b.socket.sent, [text(100)]);
-  a.connection.text(text(101));
+  a.connection.onText(text(101));
   assertEquals(b.socket.sent.length, 1);
   assertEquals(a.socket.taken()[0].type, "warning");
 });
@@ -189,12 +189,12 @@ Deno.test("Connection does not count messages of version 1 as control messages",
   const server = new FakeServer({ controlRate: { burst: 5, perSecond: 1 } });
   const { a, b } = await joinLegacyPair(server);
   for (let time = 0; time < 1000; time++) {
-    a.connection.text('{"type":"data","data":1}');
+    a.connection.onText('{"type":"data","data":1}');
   }
   assertEquals(b.socket.types().length, 1000);
   assertEquals(server.traffic.relayedPackets, 1000);
   for (let time = 0; time < 5; time++) {
-    a.connection.text('{"type":"rtc.connect"}');
+    a.connection.onText('{"type":"rtc.connect"}');
   }
   assertEquals(a.socket.closeCode, 4010);
   assertEquals(b.socket.closes, []);
@@ -205,7 +205,7 @@ Deno.test("Connection gives up one of version 1 that does not read", async () =>
   const { a, b } = await joinLegacyPair(server);
   b.socket.stalled = true;
   const text = `{"type":"data","data":"${"x".repeat(400)}"}`;
-  for (let time = 0; time < 3; time++) a.connection.text(text);
+  for (let time = 0; time < 3; time++) a.connection.onText(text);
   assertEquals(b.socket.closeCode, 4009);
   assertUntouched(a);
   await server.joinLegacy();
@@ -215,7 +215,7 @@ Deno.test("Connection gives up one of version 1 that does not read", async () =>
 Deno.test("Connection passes no binary messages between two of version 1", async () => {
   const server = new FakeServer();
   const { a, b } = await joinLegacyPair(server);
-  a.connection.binary(new ArrayBuffer(6));
+  a.connection.onBinary(new ArrayBuffer(6));
   assertUntouched(a, b);
 });
 
@@ -250,7 +250,7 @@ Deno.test("Connection pairs version 1 with version 2, and has nobody make an off
     assertEquals(old.socket.taken(), [found(false)]);
     assertEquals(young.socket.taken().at(-1), FOUND_LEGACY);
     assertEquals(server.registry.pairs, 1);
-    old.connection.close(1005);
+    old.connection.onClose(1005);
     server.assertNothingLeft();
   }
 });
@@ -259,13 +259,13 @@ Deno.test("Connection pairs version 1 with version 2, and has nobody make an off
 function sessionOf({ connection, socket }: FakePeer, maxMessageBytes = 65_536) {
   const messages: unknown[] = [];
   const session = new Session({
-    message: (message) => messages.push(message),
-    ended() {},
+    onMessage: (message) => messages.push(message),
+    onEnd() {},
   }, maxMessageBytes);
   const send = (...values: unknown[]) => {
     for (const value of values) session.queue(encodeMessage(value));
     for (let packet; (packet = session.nextPacket(null, 0));) {
-      connection.binary(packet.slice());
+      connection.onBinary(packet.slice());
     }
   };
   const receive = () => {
@@ -287,13 +287,13 @@ Deno.test("Connection passes messages between version 1 and version 2, and nothi
   const { session, messages, send, receive } = sessionOf(young);
   const sent = ["text", "", { x: [1, { y: null }] }, 7, null, "x".repeat(6e4)];
   for (const data of sent) {
-    old.connection.text(JSON.stringify({ type: "data", data }));
+    old.connection.onText(JSON.stringify({ type: "data", data }));
   }
-  old.connection.text('{"type":"data"}');
+  old.connection.onText('{"type":"data"}');
   receive();
   assertEquals(messages, [...sent, null]);
   // It says that it has them, which is nothing that version 1 hears of.
-  young.connection.binary(session.ackPacket().slice());
+  young.connection.onBinary(session.ackPacket().slice());
   assertUntouched(old);
 
   send(...sent);
@@ -301,16 +301,16 @@ Deno.test("Connection passes messages between version 1 and version 2, and nothi
   receive();
   assertEquals(session.bufferedBytes, 0);
   const probe = session.probePacket(1);
-  young.connection.binary(probe.slice());
+  young.connection.onBinary(probe.slice());
   assertEquals(young.socket.types(), ["packet"]);
 
-  young.connection.text('{"type":"rtc.connect","data":{"generation":1}}');
-  young.connection.text(
+  young.connection.onText('{"type":"rtc.connect","data":{"generation":1}}');
+  young.connection.onText(
     '{"type":"rtc.signal","data":{"generation":1,"candidates":[]}}',
   );
-  old.connection.text('{"type":"rtc.connect"}');
-  old.connection.text('{"type":"rtc.signal","data":{"generation":0}}');
-  old.connection.binary(new ArrayBuffer(12));
+  old.connection.onText('{"type":"rtc.connect"}');
+  old.connection.onText('{"type":"rtc.signal","data":{"generation":0}}');
+  old.connection.onBinary(new ArrayBuffer(12));
   assertUntouched(old, young);
 });
 
@@ -360,11 +360,11 @@ Deno.test("Connection takes no garbage for one of version 1", async () => {
     const server = new FakeServer();
     const { old, young } = await joinMixedPair(server);
     for (let i = 0; i < 5 && young.socket.closes.length === 0; i++) {
-      young.connection.binary(chance.bytes(chance.below(60)));
+      young.connection.onBinary(chance.bytes(chance.below(60)));
     }
     for (const { type } of old.socket.taken()) assertEquals(type, "data");
     for (const { code } of young.socket.closes) assertEquals(code, 4001);
-    old.connection.close(1005);
+    old.connection.onClose(1005);
     server.assertNothingLeft();
   });
 });
@@ -373,9 +373,9 @@ Deno.test("Connection gives up one of version 2 that does not acknowledge what v
   const server = new FakeServer({ maxBufferedBytes: 100_000 });
   const { old, young } = await joinMixedPair(server);
   const text = JSON.stringify({ type: "data", data: "x".repeat(10_000) });
-  for (let i = 0; i < 9; i++) old.connection.text(text);
+  for (let i = 0; i < 9; i++) old.connection.onText(text);
   assertEquals(young.socket.closes, []);
-  for (let i = 0; i < 2; i++) old.connection.text(text);
+  for (let i = 0; i < 2; i++) old.connection.onText(text);
   assertEquals(young.socket.closeCode, 4009);
   assertEquals(old.socket.closes, []);
 });
@@ -386,7 +386,7 @@ Deno.test("Connection takes no data of version 2", async () => {
     const [a, b] = mixed
       ? Object.values(await joinMixedPair(server)).reverse()
       : Object.values(await server.joinPair());
-    a.connection.text('{"type":"data","data":1}');
+    a.connection.onText('{"type":"data","data":1}');
     assertEquals(a.socket.types(), ["error"]);
     assertUntouched(b);
   }
@@ -396,7 +396,7 @@ Deno.test("Connection ends version 2's conversation when the one of version 1 is
   for (const code of [0, 1001, 1005, 1006, 4000]) {
     const server = new FakeServer();
     const { old, young } = await joinMixedPair(server);
-    old.connection.close(code);
+    old.connection.onClose(code);
     assertEquals(young.socket.closeCode, 4007);
     assertEquals(young.socket.sent, []);
     server.assertNothingLeft();
@@ -407,15 +407,15 @@ Deno.test("Connection keeps no place of version 2 for a partner of version 1", a
   for (const code of [0, 1001, 1006, 4000]) {
     const server = new FakeServer();
     const { old, young } = await joinMixedPair(server);
-    young.connection.close(code);
+    young.connection.onClose(code);
     assertUntouched(old);
     assertEquals([server.registry.waiting, server.clock.pending], [1, 0]);
     // Anyone may have it, of either version.
     const next = code ? await server.join("next") : await server.joinLegacy();
     assertEquals(old.socket.taken(), [found(false)]);
     assertEquals(next.socket.taken().at(-1), code ? FOUND_LEGACY : found(true));
-    old.connection.close(1005);
-    next.connection.close(1006);
+    old.connection.onClose(1005);
+    next.connection.onClose(1006);
     server.assertNothingLeft();
   }
 });
@@ -429,7 +429,7 @@ Deno.test("Connection has version 1 meet again one of version 2 that comes back 
   assertEquals(young.socket.closeCode, 4007);
   assertEquals(old.socket.taken(), [found(false)]);
   assertEquals(again.socket.taken().at(-1), FOUND_LEGACY);
-  old.connection.text('{"type":"data","data":1}');
+  old.connection.onText('{"type":"data","data":1}');
   assertEquals(again.socket.types(), ["packet"]);
   // Whoever has not the key gives up nothing.
   const stranger = await server.join("stranger", {
@@ -446,7 +446,7 @@ Deno.test("Connection hands version 2's place to its newer socket beside version
   assertEquals(young.socket.closeCode, 4006);
   assertEquals(newer.socket.taken().at(-1), FOUND_LEGACY);
   assertEquals(old.socket.taken(), [found(false)]);
-  young.connection.close(4000);
+  young.connection.onClose(4000);
   assertUntouched(old, newer);
 });
 
@@ -461,10 +461,10 @@ Deno.test("Connection has version 1 make way for one that resumes, and be busy w
   const b = await server.join("b", { partner: "a" });
   assertEquals(b.socket.types().at(-1), "peer.found");
   // While one of them is away, too.
-  b.connection.close(1006);
+  b.connection.onClose(1006);
   assertEquals((await server.joinLegacy()).socket.closeCode, 4005);
   assertEquals(a.socket.closes, []);
-  a.connection.close(4000);
+  a.connection.onClose(4000);
   server.assertNothingLeft();
 });
 
@@ -484,7 +484,7 @@ Deno.test("Connection stands one of version 1 or 2 that ends while it is told of
       assertEquals(second.socket.closeCode, over ? 4007 : undefined);
       if (over) server.assertNothingLeft();
       server.clock.advance(1_000_000);
-      second.connection.close(1005);
+      second.connection.onClose(1005);
       server.clock.advance(1_000_000);
       server.assertNothingLeft();
     }
@@ -500,7 +500,7 @@ Deno.test("Connection observes those of version 1 like all others", async () => 
   assertEquals(server.events(), [
     { type: "pair", waitedMs: 500, pairingMs: 0 },
   ]);
-  a.connection.text("hello");
+  a.connection.onText("hello");
   await server.joinLegacy();
   assertEquals(server.refusals(), ["malformed", "busy"]);
 });
@@ -535,10 +535,10 @@ Deno.test("Connection keeps its tables right, whoever of either version comes an
           break;
         }
         case 4:
-          peer?.connection.close(chance.pick([0, 1005, 1006, 4000]));
+          peer?.connection.onClose(chance.pick([0, 1005, 1006, 4000]));
           break;
         case 5:
-          peer?.connection.text('{"type":"data","data":1}');
+          peer?.connection.onText('{"type":"data","data":1}');
           break;
         default:
           server.clock.advance(chance.pick([1, 29_999, 30_001, 60_000]));
@@ -556,7 +556,7 @@ Deno.test("Connection keeps its tables right, whoever of either version comes an
         `${server.clock.pending} timers`,
       );
     }
-    for (const { connection } of peers) connection.close(1006);
+    for (const { connection } of peers) connection.onClose(1006);
     await turn();
     server.clock.advance(600_000);
     server.assertNothingLeft();

@@ -40,12 +40,12 @@ Deno.test("ToldRefusals.tell() closes at once, hears nothing, and is free when i
   const reason = "x".repeat(200);
   const handlers = told.tell(socket, { code: 4011, reason });
   assertEquals(socket.closes, [{ code: 4011, reason: reason.slice(0, 123) }]);
-  handlers.text('{"type":"ping"}');
-  handlers.binary(new ArrayBuffer(1));
+  handlers.onText('{"type":"ping"}');
+  handlers.onBinary(new ArrayBuffer(1));
   assertEquals(socket.sent, []);
   now += 60_000;
   // It may be reported more than once.
-  handlers.close(4011, reason);
-  handlers.close(1005, "");
+  handlers.onClose(4011, reason);
+  handlers.onClose(1005, "");
   assertEquals(times(told), 1);
 });

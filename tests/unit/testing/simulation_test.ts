@@ -230,9 +230,9 @@ Deno.test("Simulation.breakLink() has what sockets held come when TCP tries agai
     await world.clock.pass(sentAt);
     const arrivals: number[] = [];
     const server = (socket as unknown as {
-      server: { text(text: string): void };
+      server: { onText(text: string): void };
     }).server;
-    server.text = () => arrivals.push(world.clock.now() - began);
+    server.onText = () => arrivals.push(world.clock.now() - began);
     socket.send("held back");
     await world.clock.pass(20 * SECOND);
     const late = Math.round(arrivals[0]);

@@ -50,9 +50,9 @@ function opened(url = "/socketpeer/") {
     open(given) {
       socket = given;
       return {
-        text: (text) => heard.push(text),
-        binary: (bytes: Bytes) => heard.push(bytes),
-        close: (code, reason) => heard.push([code, reason]),
+        onText: (text) => heard.push(text),
+        onBinary: (bytes: Bytes) => heard.push(bytes),
+        onClose: (code, reason) => heard.push([code, reason]),
       };
     },
   };
@@ -165,7 +165,7 @@ function attached(admission: ReturnType<Gate["admit"]>) {
     protocol: () => undefined,
     admit: () => admission,
     release: ({ address }) => released.push(address),
-    open: () => ({ text() {}, binary() {}, close() {} }),
+    open: () => ({ onText() {}, onBinary() {}, onClose() {} }),
   });
   const socket = Object.assign(new EventEmitter(), {
     end: (text: string) => calls.push(text.split(" ")[1]),
