@@ -28,7 +28,7 @@ function progress(size: number): TransformStream<Uint8Array, Uint8Array> {
       if (percent > shown) console.log(`${shown = percent} %`);
     },
     flush() {
-      // A stream ends where the other gives up, too.
+      // A file may shrink while it is sent.
       if (bytes !== size) throw new Error(`Only ${bytes} bytes of ${size}`);
     },
   });

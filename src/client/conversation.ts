@@ -103,7 +103,7 @@ export class Conversation {
         this.lastMessageBytes = bytes;
         handlers.emit("data", message);
       },
-      onEnd: (aborted) => this.#step(() => this.#remoteEnded(aborted)),
+      onEnd: (clean) => this.#step(() => this.#remoteEnded(clean)),
       onAcknowledged: (...packet) => this.#path.acknowledged(...packet),
     }, options.maxMessageBytes);
     this.#queue = new SendQueue(this.#session, options, {
@@ -432,14 +432,14 @@ export class Conversation {
     if (!accepted || !reconnect) this.#report("connect_error", error);
   }
 
-  #remoteEnded(aborted: boolean): void {
+  #remoteEnded(clean: boolean): void {
     if (this.#phase === "lingering") {
       this.destroy();
       return;
     }
     // Its sender waits for this acknowledgement, of the end itself.
-    if (!aborted) this.#path.acknowledgeNow();
-    this.#end("remote");
+    if (clean) this.#path.acknowledgeNow();
+    this.#end("remote", clean);
   }
 
   async #until(holds: () => boolean): Promise<void> {
@@ -480,10 +480,10 @@ export class Conversation {
     this.#direct = undefined;
   }
 
-  #end(reason: CloseReason): void {
+  #end(reason: CloseReason, clean = false): void {
     if (this.#info) return;
     const { unacknowledged } = this.#queue;
-    const info = this.#info = { reason, unacknowledged };
+    const info = this.#info = { reason, unacknowledged, clean };
     this.#session.close();
     // Not before the last acknowledgement has left the data channel, or the
     // server has told the other peer too: to that, an abort that came first

@@ -39,6 +39,12 @@ export interface CloseInfo {
    * acknowledge: they may or may not have arrived.
    */
   readonly unacknowledged: number;
+  /**
+   * Whether the other peer has called `close()`, and all that it had sent was
+   * received: the reason is `remote` then. Else its last messages may be
+   * missing.
+   */
+  readonly clean: boolean;
 }
 
 /**

@@ -185,8 +185,9 @@ export class SocketPeer<Sent = Sendable, Received = Message>
    * The messages of this conversation as a stream, from now on. While its
    * reader is behind, no more is taken in, by `data` listeners neither, and
    * the other peer's `send()` is held up: read it, or cancel it and listen to
-   * `data`. It closes when either side has closed, and breaks where the
-   * conversation ends otherwise.
+   * `data`. It closes when this side has closed, or the other one has and all
+   * that it sent is here; it breaks where the conversation ends otherwise, so
+   * that a file that was cut short is not taken for a whole one.
    */
   get readable(): ReadableStream<Received> {
     return this.#readable ??= readableOf(
@@ -201,8 +202,8 @@ export class SocketPeer<Sent = Sendable, Received = Message>
 
   /**
    * A stream whose chunks are sent in this conversation, no faster than the
-   * other peer takes them. To close it delivers everything and then closes
-   * the peer; to abort it destroys the peer.
+   * other peer takes them. To close it delivers everything, closes the peer,
+   * and is done when the conversation has ended; to abort it destroys the peer.
    */
   get writable(): WritableStream<Sendable extends Sent ? unknown : Sent> {
     return this.#writable ??= writableOf(this);

@@ -50,10 +50,9 @@ export function readableOf<Received>(
       };
       const onClose = (info: CloseInfo) => {
         stop();
-        // That either side closes is how a stream is meant to end.
-        if (info.reason === "local" || info.reason === "remote") {
-          controller.close();
-        } else controller.error(new ConversationEndedError(info));
+        // A stream that was cut short must not look whole.
+        if (info.clean || info.reason === "local") controller.close();
+        else controller.error(new ConversationEndedError(info));
       };
       stop = () => {
         peer.off("data", onData).off("close", onClose);
@@ -82,7 +81,10 @@ export function writableOf(peer: StreamingPeer): WritableStream<unknown> {
     },
     async close() {
       await peer.flush();
-      peer.off("close", onClose).close();
+      // The other side's stream would break if this program ended before.
+      await new Promise((resolve) =>
+        peer.off("close", onClose).once("close", resolve).close()
+      );
     },
     abort() {
       peer.off("close", onClose).destroy();

@@ -77,10 +77,10 @@ export interface SessionHandlers {
   /** The next message of the other peer, which has so many bytes. */
   onMessage(message: Message, bytes: number): void;
   /**
-   * The other peer has ended the conversation; nothing follows. `aborted` is
-   * true where it did not wait for what is still under way.
+   * The other peer has ended the conversation; nothing follows. `clean` is true
+   * where it has sent all that it accepted, which has come.
    */
-  onEnd(aborted: boolean): void;
+  onEnd(clean: boolean): void;
 }
 
 /** One conversation's messages, in both directions. */
@@ -327,7 +327,7 @@ export class Session {
     const first = readUint48(packet, ACK_PACKET_BYTES);
     if (first === ABORT) {
       this.#remoteEnded = true;
-      this.#handlers.onEnd(true);
+      this.#handlers.onEnd(false);
       return;
     }
     // A probe, or an answer: whoever called this looks after it.
@@ -497,7 +497,7 @@ export class Session {
   #accept({ kind, more, payload }: Frame): void {
     if (kind === FrameKind.END) {
       this.#remoteEnded = true;
-      this.#handlers.onEnd(false);
+      this.#handlers.onEnd(true);
       return;
     }
     let assembly = this.#assembly;

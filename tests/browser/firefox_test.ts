@@ -163,7 +163,7 @@ for (const browsers of PAIRS) {
         const closedAt = performance.now();
         await pair.pages[i].close();
         assertEquals(await pair.peers[1 - i].until("close"), [
-          { reason: "remote", unacknowledged: 0 },
+          { reason: "remote", unacknowledged: 0, clean: false },
         ]);
         // WebRTC alone takes five seconds to suspect something.
         assertLess(performance.now() - closedAt, 5000);

@@ -75,7 +75,7 @@ for (const path of PATHS) {
       if (way === "closed") await leaves.close();
       else await leaves.goto("about:blank");
       assertEquals(await stays.until("close"), [
-        { reason: "remote", unacknowledged: 0 },
+        { reason: "remote", unacknowledged: 0, clean: false },
       ]);
       // WebRTC alone takes five seconds to suspect something.
       assertLess(performance.now() - leftAt, 5000);
@@ -102,7 +102,7 @@ for (const path of PATHS) {
     assertEquals(await server.peerServer.leave("pair"), true);
     for (const peer of pair.peers) {
       assertEquals(await peer.until("close"), [
-        { reason: "server", unacknowledged: 0 },
+        { reason: "server", unacknowledged: 0, clean: false },
       ]);
     }
 
@@ -136,10 +136,10 @@ for (const path of PATHS) {
       recorder.peer.close();
     });
     assertEquals(await a.until("close"), [
-      { reason: "local", unacknowledged: 0 },
+      { reason: "local", unacknowledged: 0, clean: false },
     ]);
     assertEquals(await b.until("close"), [
-      { reason: "remote", unacknowledged: 0 },
+      { reason: "remote", unacknowledged: 0, clean: true },
     ]);
     const refusal = await a.run(() => {
       try {
@@ -178,7 +178,7 @@ Deno.test("SocketPeer begins anew when its page comes back from the back-forward
 
   await pair.pages[0].goto(new URL("/blank.html", pair.origin).href);
   assertEquals(await b.until("close"), [
-    { reason: "remote", unacknowledged: 0 },
+    { reason: "remote", unacknowledged: 0, clean: false },
   ]);
   await pair.pages[0].goBack();
   // A browser that has no such cache has loaded the page again.

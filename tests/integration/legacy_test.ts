@@ -239,7 +239,11 @@ Deno.test("SocketPeer ends the conversation where a client of version 1 cannot b
   assertEquals(recording.codes, ["PROTOCOL"]);
   const [[error]] = recording.args.error as [[Error]];
   assert(error.message.includes("to a peer of version 1"), error.message);
-  assertEquals(recording.args.close, [[{ reason: "away", unacknowledged: 2 }]]);
+  assertEquals(recording.args.close, [[{
+    reason: "away",
+    unacknowledged: 2,
+    clean: false,
+  }]]);
   const left = next(peer, "close");
   peer.destroy();
   await left;
@@ -254,6 +258,7 @@ Deno.test("SocketPeer is told when its partner of version 1 goes, and finds the 
   assertEquals(recording.args.close, [[{
     reason: "remote",
     unacknowledged: 0,
+    clean: false,
   }]]);
   const connected = next(peer, "connect");
   await using another = await LegacyClient.pair(peersUrl(server), "yolo");

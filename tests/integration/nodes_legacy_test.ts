@@ -143,7 +143,11 @@ test("SocketPeer and a client of version 1 at two nodes say all that both can, w
     await peer.flush();
     const closed = next(peer, "close");
     await old.close();
-    assertEquals(await closed, [{ reason: "remote", unacknowledged: 0 }]);
+    assertEquals(await closed, [{
+      reason: "remote",
+      unacknowledged: 0,
+      clean: false,
+    }]);
     peer.destroy();
   }
 });

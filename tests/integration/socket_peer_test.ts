@@ -172,8 +172,8 @@ Deno.test("SocketPeer is told when the other one closes, and finds the next", as
   a.close();
   assertEquals(await last, ["last words"]);
   assertEquals(await Promise.all(closed), [
-    [{ reason: "local", unacknowledged: 0 }],
-    [{ reason: "remote", unacknowledged: 0 }],
+    [{ reason: "local", unacknowledged: 0, clean: false }],
+    [{ reason: "remote", unacknowledged: 0, clean: true }],
   ]);
   const again = next(b, "connect");
   a.connect();
@@ -221,7 +221,7 @@ Deno.test("SocketPeerServer.leave() ends both sides of a conversation on a data 
   const closed = [next(a, "close"), next(b, "close")];
   assertEquals(await server.peerServer.leave("code"), true);
   for (const [info] of await Promise.all(closed)) {
-    assertEquals(info, { reason: "server", unacknowledged: 0 });
+    assertEquals(info, { reason: "server", unacknowledged: 0, clean: false });
   }
   assertEquals([a.path, b.path], [null, null]);
   assertEquals(await server.peerServer.leave("code"), false);

@@ -15,7 +15,11 @@ import {
   assertRejects,
 } from "@std/assert";
 import { deadline, delay } from "@std/async";
-import { SocketPeer, type SocketPeerOptions } from "../../client.ts";
+import {
+  type CloseInfo,
+  SocketPeer,
+  type SocketPeerOptions,
+} from "../../client.ts";
 import { ConversationEndedError } from "../../src/errors.ts";
 import { residentBytes, startCommand } from "../support/start_command.ts";
 import { startServer } from "../support/start_server.ts";
@@ -40,9 +44,7 @@ const connected = (peer: SocketPeer) =>
   new Promise<void>((resolve) => peer.once("connect", resolve));
 
 const closed = (peer: SocketPeer) =>
-  new Promise<{ reason: string; unacknowledged: number }>((resolve) =>
-    peer.once("close", resolve)
-  );
+  new Promise<CloseInfo>((resolve) => peer.once("close", resolve));
 
 async function readAll(stream: ReadableStream): Promise<unknown[]> {
   const messages = [];
@@ -146,8 +148,8 @@ Deno.test("SocketPeer.readable and writable take part in pipeTo(), which closes 
   );
   assertEquals(got, messages);
   assertEquals(await ends, [
-    { reason: "local", unacknowledged: 0 },
-    { reason: "remote", unacknowledged: 0 },
+    { reason: "local", unacknowledged: 0, clean: false },
+    { reason: "remote", unacknowledged: 0, clean: true },
   ]);
 });
 

@@ -305,7 +305,11 @@ Deno.test("SocketPeer ends when it is alone too long, tells what was not acknowl
   await world.clock.pass(29 * SECOND);
   assertEquals(ofA.args.close, undefined);
   await world.clock.pass(2 * SECOND);
-  assertEquals(ofA.args.close, [[{ reason: "away", unacknowledged: 2 }]]);
+  assertEquals(ofA.args.close, [[{
+    reason: "away",
+    unacknowledged: 2,
+    clean: false,
+  }]]);
   a.send("for the next");
   world.startServer();
   await world.clock.pass(60 * SECOND);
@@ -326,7 +330,11 @@ Deno.test("SocketPeer ends at once without reconnect", async () => {
   a.send("lost");
   world.cutSockets();
   await world.clock.pass(SECOND);
-  assertEquals(ofA.args.close, [[{ reason: "lost", unacknowledged: 1 }]]);
+  assertEquals(ofA.args.close, [[{
+    reason: "lost",
+    unacknowledged: 1,
+    clean: false,
+  }]]);
   assertThrows(() => a.send("x"), PeerClosedError);
   assertEquals([world.sockets.size, world.clock.pending], [0, 0]);
 });
@@ -339,8 +347,16 @@ Deno.test("SocketPeer.close() first delivers what was sent", async () => {
   assertThrows(() => a.send("y"), PeerClosedError);
   await world.clock.pass(4 * SECOND);
   assertEquals(ofB.messages.length, 500);
-  assertEquals(ofA.args.close, [[{ reason: "local", unacknowledged: 0 }]]);
-  assertEquals(ofB.args.close, [[{ reason: "remote", unacknowledged: 0 }]]);
+  assertEquals(ofA.args.close, [[{
+    reason: "local",
+    unacknowledged: 0,
+    clean: false,
+  }]]);
+  assertEquals(ofB.args.close, [[{
+    reason: "remote",
+    unacknowledged: 0,
+    clean: true,
+  }]]);
   // The one that is left looks for another.
   world.peer();
   await world.clock.pass(2 * SECOND);
@@ -355,7 +371,11 @@ Deno.test("SocketPeer.close() gives up after its linger time, and counts", async
   await world.clock.pass(4 * SECOND);
   assertEquals(ofA.args.close, undefined);
   await world.clock.pass(2 * SECOND);
-  assertEquals(ofA.args.close, [[{ reason: "local", unacknowledged: 1 }]]);
+  assertEquals(ofA.args.close, [[{
+    reason: "local",
+    unacknowledged: 1,
+    clean: false,
+  }]]);
 });
 
 Deno.test("SocketPeer.close() on both sides at once ends both soon", async () => {
@@ -363,8 +383,16 @@ Deno.test("SocketPeer.close() on both sides at once ends both soon", async () =>
   a.close();
   b.close();
   await world.clock.pass(SECOND);
-  assertEquals(ofA.args.close, [[{ reason: "local", unacknowledged: 0 }]]);
-  assertEquals(ofB.args.close, [[{ reason: "local", unacknowledged: 0 }]]);
+  assertEquals(ofA.args.close, [[{
+    reason: "local",
+    unacknowledged: 0,
+    clean: false,
+  }]]);
+  assertEquals(ofB.args.close, [[{
+    reason: "local",
+    unacknowledged: 0,
+    clean: false,
+  }]]);
   await world.clock.pass(2 * SECOND);
   assertEquals([world.places, world.clock.pending], [0, 0]);
 });
@@ -377,7 +405,11 @@ Deno.test("SocketPeer.close() before anybody came ends the wait", async () => {
   await world.clock.pass(SECOND);
   a.close();
   a.close();
-  assertEquals(ofA.args.close, [[{ reason: "local", unacknowledged: 1 }]]);
+  assertEquals(ofA.args.close, [[{
+    reason: "local",
+    unacknowledged: 1,
+    clean: false,
+  }]]);
   await world.clock.pass(SECOND);
   assertEquals([world.places, world.clock.pending], [0, 0]);
 });
@@ -400,7 +432,11 @@ Deno.test("SocketPeer.destroy() waits for nothing, and the other side is told", 
   const { world, a, ofA, ofB } = await joined(RELAY);
   a.send("x");
   a.destroy();
-  assertEquals(ofA.args.close, [[{ reason: "local", unacknowledged: 1 }]]);
+  assertEquals(ofA.args.close, [[{
+    reason: "local",
+    unacknowledged: 1,
+    clean: false,
+  }]]);
   await world.clock.pass(100);
   assertEquals(ofB.args.close.length, 1);
 });
@@ -612,7 +648,11 @@ Deno.test("SocketPeer ends a conversation as replaced where the server names ano
   const data = { interval: 1000, initiator: true, id: "another", hello };
   world.inject(a, JSON.stringify({ type: "peer.found", data }));
   await world.clock.pass(100);
-  assertEquals(ofA.args.close, [[{ reason: "replaced", unacknowledged: 0 }]]);
+  assertEquals(ofA.args.close, [[{
+    reason: "replaced",
+    unacknowledged: 0,
+    clean: false,
+  }]]);
 });
 
 Deno.test("SocketPeer looks for anybody when the socket to a partner without a name breaks", async () => {
@@ -630,13 +670,17 @@ Deno.test("SocketPeer looks for anybody when the socket to a partner without a n
   // It may be another each time.
   world.inject(a, found);
   await world.clock.pass(100);
-  assertEquals(ofA.args.close, [[{ reason: "replaced", unacknowledged: 0 }]]);
+  assertEquals(ofA.args.close, [[{
+    reason: "replaced",
+    unacknowledged: 0,
+    clean: false,
+  }]]);
   world.inject(a, found);
   await world.clock.pass(100);
   world.cutSockets();
   await world.clock.pass(100);
   assertEquals(ofA.args.close.slice(1), [
-    [{ reason: "away", unacknowledged: 0 }],
+    [{ reason: "away", unacknowledged: 0, clean: false }],
   ]);
   const next = world.peer(RELAY);
   await world.clock.pass(5 * SECOND);
@@ -658,7 +702,11 @@ Deno.test("SocketPeer is not busy where another of the program lingers, which lo
     assertEquals(ofNext.states, ["connecting"]);
     await world.clock.pass(9 * SECOND);
     assertEquals(ofB.messages, sent);
-    assertEquals(ofB.args.close, [[{ reason: "remote", unacknowledged: 0 }]]);
+    assertEquals(ofB.args.close, [[{
+      reason: "remote",
+      unacknowledged: 0,
+      clean: true,
+    }]]);
     assertEquals([next.connected, b.connected], [true, true]);
     assertEquals([ofNext.codes, ofNext.args.busy], [[], undefined]);
   }
@@ -712,7 +760,11 @@ Deno.test("SocketPeer.close() waits for a Blob that is still being read", async 
   read.resolve(new Uint8Array([2]).buffer);
   await world.clock.pass(SECOND);
   assertEquals(ofB.messages, ["one", new Uint8Array([2]), "three"]);
-  assertEquals(ofA.args.close, [[{ reason: "local", unacknowledged: 0 }]]);
+  assertEquals(ofA.args.close, [[{
+    reason: "local",
+    unacknowledged: 0,
+    clean: false,
+  }]]);
 });
 
 Deno.test("SocketPeer emits drain where the acknowledgement comes with the next pairing", async () => {
@@ -1083,7 +1135,7 @@ for (const webrtc of [false, true]) {
       await world.clock.pass(5 * SECOND);
       assertEquals(ofAgain.events[0], "connect");
       assertEquals(ofB.args.close[0], [
-        { reason: "replaced", unacknowledged: 0 },
+        { reason: "replaced", unacknowledged: 0, clean: false },
       ]);
       assert(again.connected, `seed ${seed}`);
     }

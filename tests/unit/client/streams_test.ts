@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import type { CloseInfo, SocketPeer } from "../../../client.ts";
 import {
   ConversationEndedError,
   PeerClosedError,
@@ -194,6 +195,51 @@ Deno.test("SocketPeer.readable breaks where the conversation does", async () => 
   assert(b.readable !== readable, "the next conversation has its own");
 });
 
+Deno.test("SocketPeer.readable breaks where the other side has not closed, but is gone", async () => {
+  for (const webrtc of [false, true]) {
+    const ways: ((a: SocketPeer) => unknown)[] = [
+      (a) => a.destroy(),
+      (a) => a.writable.abort(),
+      // What it has sent waits for longer than it lingers.
+      (a) => a.close(),
+    ];
+    for (const end of ways) {
+      const { world, a, b } = await joined(webrtc);
+      const infos: CloseInfo[] = [];
+      b.on("close", (info) => infos.push(info));
+      const reader = b.readable.getReader();
+      for (let count = 0; count < 100; count++) {
+        a.send(new Uint8Array(CHUNK_BYTES));
+      }
+      await world.clock.pass(SECOND);
+      await reader.read();
+      end(a);
+      await world.clock.pass(10 * SECOND);
+      assertEquals(infos, [{
+        reason: "remote",
+        unacknowledged: 0,
+        clean: false,
+      }]);
+      await assertRejects(() => reader.closed, ConversationEndedError);
+    }
+  }
+});
+
+Deno.test("SocketPeer.writable is closed when the other side's stream is, so that this program may end", async () => {
+  for (const webrtc of [false, true]) {
+    const { world, a, b } = await joined(webrtc);
+    const writer = a.writable.getWriter();
+    const reader = b.readable.getReader();
+    writer.write("all of it");
+    writer.close().then(() => world.crash(a));
+    for (const expected of ["all of it", undefined]) {
+      const next = reader.read();
+      await world.clock.pass(SECOND);
+      assertEquals((await next).value, expected);
+    }
+  }
+});
+
 Deno.test("SocketPeer.writable sends no faster than the other side reads", async () => {
   const { world, a, b } = await joined();
   const writer = a.writable.getWriter();
@@ -262,7 +308,7 @@ Deno.test("SocketPeer.writable that is aborted destroys the peer", async () => {
   a.on("close", (info) => infos.push(info));
   await a.writable.abort();
   await world.clock.pass(SECOND);
-  assertEquals(infos, [{ reason: "local", unacknowledged: 0 }]);
+  assertEquals(infos, [{ reason: "local", unacknowledged: 0, clean: false }]);
 });
 
 Deno.test("SocketPeer.writable refuses what cannot be sent, and after close() everything", async () => {

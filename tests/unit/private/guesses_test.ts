@@ -298,7 +298,11 @@ Deno.test("private SocketPeer makes no attempt after close() and destroy(), also
     peer[act]();
     await world.clock.pass(60 * SECOND);
     assertEquals(relay.sockets.length, 1);
-    assertEquals(seen.args.close, [[{ reason: "local", unacknowledged: 0 }]]);
+    assertEquals(seen.args.close, [[{
+      reason: "local",
+      unacknowledged: 0,
+      clean: false,
+    }]]);
     // The two failures that are left are left.
     peer.connect();
     await world.clock.pass(SECOND);
@@ -329,7 +333,11 @@ Deno.test("private SocketPeer takes a spoken code for one conversation", async (
     if (reason === "local") peer.close();
     else other.close();
     await world.clock.pass(60 * SECOND);
-    assertEquals(seen.args.close, [[{ reason, unacknowledged: 0 }]]);
+    assertEquals(seen.args.close, [[{
+      reason,
+      unacknowledged: 0,
+      clean: reason === "remote",
+    }]]);
     assertEquals(relay.sockets.length, 1, "no other conversation follows");
     peer.connect();
     await world.clock.pass(SECOND);

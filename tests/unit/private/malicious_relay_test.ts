@@ -578,6 +578,7 @@ Deno.test("private SocketPeer lets a partner go that crashed, and takes the one 
   assertEquals(a.seen.args.close, [[{
     reason: "replaced",
     unacknowledged: 0,
+    clean: false,
   }]]);
   assertEquals([a.peer.connected, back.peer.connected], [true, true]);
   assertEquals(a.seen.codes, []);
@@ -593,7 +594,11 @@ Deno.test("private SocketPeer says how many were not delivered where the server 
     await world.clock.pass(100);
     a.relay.socket.forgeClose(Number(code));
     await world.clock.pass(100);
-    assertEquals(a.seen.args.close, [[{ reason, unacknowledged: 1 }]]);
+    assertEquals(a.seen.args.close, [[{
+      reason,
+      unacknowledged: 1,
+      clean: false,
+    }]]);
     assertEquals(b.seen.messages, []);
   }
 });
@@ -635,6 +640,7 @@ Deno.test("private SocketPeer on the relay ends where the server names another, 
   assertEquals(a.seen.args.close, [[{
     reason: "replaced",
     unacknowledged: 1,
+    clean: false,
   }]]);
 });
 
@@ -769,6 +775,7 @@ Deno.test("private SocketPeer takes no partner that reveals another thing than i
     assertEquals(b.seen.args.close, [[{
       reason: "remote",
       unacknowledged: 0,
+      clean: false,
     }]]);
   }
 });
@@ -807,7 +814,11 @@ Deno.test("private SocketPeer ends a conversation whose partner breaks the proto
     b.peer.send("never comes");
     await world.clock.pass(SECOND);
     assertEquals(a.seen.codes, ["PROTOCOL"]);
-    assertEquals(a.seen.args.close, [[{ reason: "error", unacknowledged: 0 }]]);
+    assertEquals(a.seen.args.close, [[{
+      reason: "error",
+      unacknowledged: 0,
+      clean: false,
+    }]]);
     assertEquals(a.seen.messages, []);
   }
 });

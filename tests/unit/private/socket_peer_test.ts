@@ -163,7 +163,11 @@ Deno.test("private SocketPeer whose page is left tells the server at once", asyn
     world.hidePage(a);
     assertEquals(relay.closes, [4000]);
     await world.clock.pass(SECOND);
-    assertEquals(ofB.args.close, [[{ reason: "remote", unacknowledged: 0 }]]);
+    assertEquals(ofB.args.close, [[{
+      reason: "remote",
+      unacknowledged: 0,
+      clean: false,
+    }]]);
     assertEquals(ofB.messages, ["on its way"]);
     // A text is good for other conversations, too.
     world.showPage(a);
@@ -183,7 +187,11 @@ Deno.test("private SocketPeer whose page comes back says that its spoken code is
   world.showPage(a);
   await world.clock.pass(SECOND);
   assertEquals(ofA.codes, ["CODE_USED"]);
-  assertEquals(ofB.args.close, [[{ reason: "remote", unacknowledged: 0 }]]);
+  assertEquals(ofB.args.close, [[{
+    reason: "remote",
+    unacknowledged: 0,
+    clean: false,
+  }]]);
   assertEquals(world.sockets.size, 0);
 });
 
@@ -197,8 +205,16 @@ Deno.test("private SocketPeer that closes delivers what it has sent, and what co
     a.close();
     await world.clock.pass(2 * SECOND);
     assertEquals(ofB.messages.length, 20);
-    assertEquals(ofA.args.close, [[{ reason: "local", unacknowledged: 0 }]]);
-    assertEquals(ofB.args.close, [[{ reason: "remote", unacknowledged: 0 }]]);
+    assertEquals(ofA.args.close, [[{
+      reason: "local",
+      unacknowledged: 0,
+      clean: false,
+    }]]);
+    assertEquals(ofB.args.close, [[{
+      reason: "remote",
+      unacknowledged: 0,
+      clean: true,
+    }]]);
   }
 });
 
