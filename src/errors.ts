@@ -116,7 +116,7 @@ export class PeerClosedError extends SocketPeerError {
   constructor() {
     super(
       "PEER_CLOSED",
-      `Cannot send on a closed peer: call "connect()" first`,
+      `Cannot send as the peer is closed: call "connect()"`,
     );
     this.name = "PeerClosedError";
   }

@@ -192,8 +192,7 @@ export class Emitter<Events extends EventMap<Events>> {
   ): this {
     if (typeof listener !== "function") {
       throw new TypeError(
-        `Cannot listen with a value of type ${typeof listener}: ` +
-          `give a function`,
+        `Cannot listen with this ${typeof listener}: it must be a function`,
       );
     }
     let called = false;

@@ -95,7 +95,7 @@ export function checkPacketSize(packet: Uint8Array): void {
   const plausible = length === ACK_PACKET_BYTES ||
     length >= PACKET_HEADER_BYTES && length <= MAX_PACKET_BYTES;
   if (!plausible) {
-    throw new ProtocolError(`Cannot read a packet of ${length} bytes`);
+    throw new ProtocolError(`Cannot read ${length} bytes as a packet`);
   }
 }
 
@@ -122,8 +122,8 @@ export function readFrame(packet: Uint8Array, offset: number): Frame {
   // Out of range reads are undefined and make `end` NaN: not `<=`.
   if (!(end <= packet.length) || kind > FrameKind.MIXED) {
     throw new ProtocolError(
-      `Cannot read a packet of ${packet.length} bytes: cut short at ` +
-        `${offset}, or of kind ${kind}`,
+      `Cannot read a packet: it is cut short at ${offset} of ` +
+        `${packet.length}, or of kind ${kind}`,
     );
   }
   return {

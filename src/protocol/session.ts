@@ -294,8 +294,7 @@ export class Session {
     if (this.#ending && sequence === this.#nextSequence - 1) this.#sendAll();
     if (sequence > this.#lastSent) {
       throw new ProtocolError(
-        `Cannot read a packet that acknowledges frame ${sequence} of ` +
-          `${this.#lastSent}`,
+        `Cannot read a packet as it acks frame ${sequence} of ${this.#lastSent}`,
       );
     }
     if (sequence <= this.#acknowledged) return;

@@ -263,7 +263,7 @@ Deno.test("Emitter.on() and its like refuse what is no function", () => {
       assertThrows(
         () => emitter[add]("data", listener as never),
         TypeError,
-        "give a function",
+        "it must be a function",
       );
     }
     assertEquals(emitter.eventNames(), []);
