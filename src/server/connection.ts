@@ -338,7 +338,11 @@ export class Connection implements Member, ServerSocketHandlers {
     switch (message.type) {
       case "pair":
         if (this.#stage === "new") this.#pair(message.data);
-        else this.#complain("malformed", "Cannot pair twice on one socket");
+        else {
+          const message =
+            "Cannot pair as this socket has asked before: open another";
+          this.#complain("malformed", message);
+        }
         break;
       case "rtc.connect":
       case "rtc.signal":
@@ -399,10 +403,13 @@ export class Connection implements Member, ServerSocketHandlers {
       return;
     }
     // Fields that are not known are passed on; that must not swell.
-    if (JSON.stringify(request.hello ?? 0).length > MAX_HELLO_LENGTH) {
-      const message =
-        `Cannot take a "hello" over ${MAX_HELLO_LENGTH} characters`;
-      this.#complain("size", message);
+    const helloLength = JSON.stringify(request.hello ?? 0).length;
+    if (helloLength > MAX_HELLO_LENGTH) {
+      this.#complain(
+        "size",
+        `Cannot take a "hello" of ${helloLength} characters: it may have at ` +
+          `most ${MAX_HELLO_LENGTH}`,
+      );
       return;
     }
     if (!addresses.takePair(this.address)) {

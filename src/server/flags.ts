@@ -531,7 +531,7 @@ function parseFlags(args: string[]): Record<string, unknown> {
 
 function refusal(text: string, name: string, wanted: string): TypeError {
   return new TypeError(
-    `Cannot use ${JSON.stringify(text)} as ${name}: give ${wanted}`,
+    `Cannot use ${JSON.stringify(text)} as ${name}: it must be ${wanted}`,
   );
 }
 
@@ -548,7 +548,7 @@ function portNumber(text: string, name: string): number {
 
 function word(text: string, name: string): string {
   if (text !== "") return text;
-  throw refusal(text, name, "something");
+  throw refusal(text, name, "a text that is not empty");
 }
 
 function boolean(text: string, name: string): boolean {
@@ -559,7 +559,11 @@ function boolean(text: string, name: string): boolean {
 function rate(text: string, name: string): Rate {
   const [, burst, perSecond] = text.match(/^(\d+)\/(\d+(?:\.\d+)?)$/) ?? [];
   if (burst) return { burst: Number(burst), perSecond: Number(perSecond) };
-  throw refusal(text, name, `how many at once and in each second: "500/5"`);
+  throw refusal(
+    text,
+    name,
+    'how many at once and in each second, such as "500/5"',
+  );
 }
 
 function stunUrl(text: string, name: string): string {
@@ -592,8 +596,8 @@ function brokerUrl(text: string, name: string): string {
   }
   if (isAddress) return text;
   throw new TypeError(
-    `Cannot use what it is given as ${name}: give the address of Redis or ` +
-      `NATS, such as "redis://localhost:6379" or "nats://localhost:4222"`,
+    `Cannot use what is given as ${name}: it must be the address of Redis ` +
+      `or NATS, such as "redis://localhost:6379" or "nats://localhost:4222"`,
   );
 }
 

@@ -441,7 +441,7 @@ function resolveProtocols(names: readonly string[]): readonly string[] {
   for (const name of names) {
     if (isSubprotocol(name)) continue;
     throw new TypeError(
-      `Cannot use "${name}" in "protocols": a subprotocol looks like ` +
+      `Cannot use "${name}" in "protocols": it must look like ` +
         `"chat.v1", without spaces and commas`,
     );
   }

@@ -40,7 +40,7 @@ export function normalizeOrigin(value: string): string {
     return `${scheme.toLowerCase()}://${name}`;
   }
   throw new TypeError(
-    `Cannot use "${value}" in "allowedOrigins": an origin looks like ` +
+    `Cannot use "${value}" in "allowedOrigins": it must look like ` +
       `"https://example.org", "https://*.example.org", ` +
       `"http://localhost:3000" or "capacitor://localhost"`,
   );

@@ -78,7 +78,8 @@ export function resolveTrustProxy(
   const name = header.toLowerCase();
   if (hops !== undefined && networks !== undefined) {
     throw new TypeError(
-      `Cannot use "hops" and "networks" of "trustProxy" together: give one`,
+      `Cannot use both "hops" and "networks" of "trustProxy" as each says ` +
+        `which address counts: give one`,
     );
   }
   if (hops !== undefined) {
@@ -103,7 +104,7 @@ function network(text: unknown): Network {
   const parsed = typeof text === "string" ? parseNetwork(text) : undefined;
   if (parsed !== undefined) return parsed;
   throw new TypeError(
-    `Cannot use "${text}" in "networks" of "trustProxy": a network looks like ` +
+    `Cannot use "${text}" in "networks" of "trustProxy": it must look like ` +
       `"10.0.0.0/8" or "2001:db8::/32"`,
   );
 }

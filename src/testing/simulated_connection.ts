@@ -106,7 +106,7 @@ export class SimulatedConnection implements PeerConnectionLike {
     }
     if (this.signalingState !== "have-local-offer") {
       throw new Error(
-        `Cannot take an answer in state "${this.signalingState}"`,
+        `Cannot take an answer as the state is "${this.signalingState}"`,
       );
     }
     this.signalingState = "stable";

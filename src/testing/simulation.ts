@@ -577,7 +577,8 @@ export class Simulation {
     const host = this.#hosts.get(peer);
     if (host) return host;
     throw new TypeError(
-      "Cannot find this peer here: make it with peer() of this simulation",
+      "Cannot find this peer as it is of no or another simulation: make it " +
+        "with peer() of this one",
     );
   }
 

@@ -42,7 +42,7 @@ function x25519(scalar: Uint8Array, point: Uint8Array): ArrayBuffer {
     publicKey: createPublicKey({ ...der(PUBLIC_DER, point), type: "spki" }),
   });
   if (shared.every((byte) => byte === 0)) {
-    throw new Error("Cannot derive from a point of low order");
+    throw new Error("Cannot derive bits as the point has a low order");
   }
   return own(shared);
 }
@@ -103,7 +103,7 @@ const algorithms = {
     bytes: OwnBytes,
   ) {
     const at = bytes.length - TAG_BYTES;
-    if (at < 0) throw new Error("Cannot open what is shorter than its tag");
+    if (at < 0) throw new Error("Cannot decrypt as the tag is cut short");
     const cipher = createDecipheriv(
       "aes-256-gcm",
       bytesOf(key),

@@ -84,12 +84,12 @@ export function recognizeServer<Options extends object>(
   const plain = typeof first === "object" && first !== null &&
     !Array.isArray(first) && !has("on") && !has("shutdown");
   if (plain) return null;
-  const hint = has("shutdown")
-    ? `mount "handler" in Deno.serve`
+  const why = has("shutdown")
+    ? `what Deno.serve returns: mount "handler" in it`
     : has("listen")
-    ? `give the server that http.createServer() makes of it`
-    : `give options, a node:http server or a ws server`;
-  throw new TypeError(`Cannot make a SocketPeerServer of this: ${hint}`);
+    ? `an app: give the server that http.createServer() makes of it`
+    : `no server: give options, a node:http server or a ws server`;
+  throw new TypeError(`Cannot make a SocketPeerServer of this as it is ${why}`);
 }
 
 function isWsServer(server: HttpServer | WsServer): server is WsServer {

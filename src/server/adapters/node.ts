@@ -65,7 +65,8 @@ function builtIn<Module>(name: string): Module {
   const module = process?.getBuiltinModule?.(name);
   if (module) return module as Module;
   throw new Error(
-    `Cannot load ${name} here: use Deno, Bun, or Node from 20.16 on`,
+    `Cannot load ${name} as process.getBuiltinModule() is missing here: use ` +
+      `Deno, Bun, or Node from 20.16 on`,
   );
 }
 

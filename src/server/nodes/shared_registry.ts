@@ -249,8 +249,8 @@ export class SharedRegistry implements Registry {
       if (call.was !== undefined) return call.was;
     }
     throw new Error(
-      "Cannot end the conversation: the node that has it did not answer " +
-        `within ${END_MS} ms. Try again when the broker is reached.`,
+      "Cannot end the conversation as the node that has it did not answer " +
+        `within ${END_MS} ms: try again when the broker is reached`,
     );
   }
 
