@@ -27,7 +27,7 @@ import { numberPrivateNames, packPrivateNames } from "./private_names.ts";
 export interface Bundle {
   /** The name of its file. */
   readonly name: string;
-  /** What it makes of the sources. */
+  /** The text of the module that is bundled. */
   readonly contents: string;
   /** What it may weigh on the network, gzipped. */
   readonly budgetBytes: number;
@@ -53,7 +53,7 @@ globalThis.SocketPeer = Object.assign(SocketPeer, { completeCode });
   budgetBytes: 18_432,
 };
 
-/** Both of them. */
+/** Both bundles. */
 export const BUNDLES = [PLAIN_BUNDLE, PRIVATE_BUNDLE];
 
 /** Where a bundle is kept. */
@@ -69,9 +69,9 @@ export const SHORT_NAMES_FILE = new URL("short_names.json", import.meta.url);
 
 /** What the sources say of the names that they may be built with. */
 export interface Names {
-  /** A short form for each that is in a bundle. */
+  /** A short form for each name that is in a bundle. */
   readonly shortNames: ShortNames;
-  /** In which way those that were chosen last are wrong. */
+  /** What is wrong with the short forms that were chosen last. */
   readonly faults: readonly string[];
 }
 
@@ -222,7 +222,7 @@ export async function draftBundle(
   const { outputFiles, metafile } = await esbuild.build(
     optionsOf(bundle, names),
   );
-  // Takes three percent more off than esbuild does.
+  // Terser takes three percent more off than esbuild does.
   const { code } = await minify(outputFiles[0].text, {
     ecma: 2020,
     compress: { passes: 3, sequences: false, lhs_constants: false },
@@ -232,7 +232,7 @@ export async function draftBundle(
   return [`${code}\n`, metafile];
 }
 
-/** Takes one percent off by the names of private members. */
+/** Makes a bundle one percent smaller by the names of its private members. */
 async function pack(bundle: Bundle, text: string): Promise<Uint8Array> {
   // The names take a quarter of a minute to choose: where nothing else has
   // changed, those that were chosen stay.
@@ -262,7 +262,8 @@ function weigh(
     `${name}: ${content.byteLength} bytes, ${gzippedBytes} gzipped ` +
       `(${budgetBytes - gzippedBytes} left of its budget of ${budgetBytes})`,
   );
-  // For pages that take it from elsewhere (Subresource Integrity).
+  // Pages that take the bundle from elsewhere need this (Subresource
+  // Integrity).
   const hash = createHash("sha384").update(content).digest("base64");
   console.log(`${name}: integrity="sha384-${hash}"`);
   for (const [part, bytes] of shareOut(gzippedBytes, parts)) {
@@ -378,7 +379,7 @@ if (import.meta.main) {
     if (!("errors" in error)) throw error;
     return false;
   });
-  // Its child process would keep this one alive.
+  // The child process of esbuild would keep this one alive.
   if (Deno.args[0] !== "--watch") await esbuild.stop();
   if (!done) Deno.exit(1);
 }

@@ -24,10 +24,10 @@ import {
 import { runDeno } from "./deno.ts";
 import { stdFlags } from "./std.ts";
 
-/** After so many schedules it says how far it is. */
+/** After so many schedules a run says how far it is. */
 const BATCH = 1000;
 
-/** What takes `--long`. */
+/** Tests that take `--long`. */
 const BREAKAGE = [
   "tests/browser/breakage_test.ts",
   "tests/integration/streams_test.ts",

@@ -45,7 +45,7 @@ const RULES: readonly { from: string; may: readonly string[] }[] = [
     may: ["src/server/", ...SHARED, "npm:ws", "node:"],
   },
   {
-    // For the command alone: nobody else is to load them.
+    // Packages for the command alone: nobody else is to load them.
     from: "src/server/brokers/redis_at.ts",
     may: ["src/server/brokers/", "npm:@redis/client"],
   },
@@ -115,7 +115,10 @@ const PLATFORM_MODULES = [
   "src/demo/",
 ];
 
-/** Its values, not its types: `Deno.HttpServer` may be named anywhere. */
+/**
+ * The platform's values, not its types: `Deno.HttpServer` may be named
+ * anywhere.
+ */
 const PLATFORM = new RegExp(
   "(?<![.#$\\w])(?:" +
     [

@@ -19,11 +19,11 @@ export const INCLUDED = [
   "socketpeer.private.min.js",
 ];
 
-/** What `deno` is run with. */
+/** The arguments that `deno` is run with. */
 export function compileArgs(output: string, target?: string): string[] {
   return [
     "compile",
-    // Its own flags say where it listens and which files it reads.
+    // The command's own flags say where it listens and which files it reads.
     "--allow-all",
     "--exclude-unused-npm",
     // `deno task ok` checks types.

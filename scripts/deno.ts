@@ -22,7 +22,7 @@ export function startDeno(
   }).spawn();
 }
 
-/** Runs it to its end, in view, and says whether it succeeded. */
+/** Runs `deno` to its end, in view, and says whether it succeeded. */
 export async function runDeno(...args: string[]): Promise<boolean> {
   return (await startDeno(args).status).success;
 }

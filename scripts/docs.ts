@@ -19,7 +19,7 @@ import {
 import { settingRows } from "../src/server/flags.ts";
 import { root, startDeno } from "./deno.ts";
 
-/** What stands between the markers of a name. */
+/** The table that stands between two markers, by their name. */
 export const TABLES: Readonly<Record<string, () => string>> = {
   options: optionTable,
   flags: flagTable,
@@ -54,7 +54,9 @@ function flagTable(): string {
   );
 }
 
-/** Every option that bounds what a socket may do, for who writes a client. */
+/**
+ * Every option that bounds what a socket may do, for those who write a client.
+ */
 function limitTable(): string {
   const limits = OPTION_ROWS.filter(([, { kind, code }]) =>
     code !== undefined && (kind === "whole" || kind === "rate")

@@ -44,7 +44,7 @@ const COMPILER_OPTIONS: ts.CompilerOptions = {
   types: [],
 };
 
-/** Objects of these make their keys visible. */
+/** The calls that make the keys of an object visible. */
 const READS_KEYS = /^Object\.(?:keys|entries|hasOwn|getOwnPropertyNames)$/;
 
 /**
@@ -92,7 +92,7 @@ export function findMemberNames(
       checker.getPropertyOfType(checker.getApparentType(part), name) ?? []
     );
 
-  /** A name is used, of a member that is declared there. */
+  /** Looks at who has declared a member whose name is used. */
   const use = (name: string, symbols: readonly ts.Symbol[], node: ts.Node) => {
     const declarations = symbols.flatMap((symbol) =>
       symbol.declarations ?? [undefined]
@@ -104,7 +104,7 @@ export function findMemberNames(
     }
   };
 
-  /** All members of a type are visible, and what they hold. */
+  /** Takes the names of all members of a type, and of what they hold. */
   const takeAll = (
     type: ts.Type,
     why: string,
@@ -138,7 +138,7 @@ export function findMemberNames(
     }
   };
 
-  /** `object[key]`: what may be looked up so. */
+  /** Takes the names that `object[key]` may look up. */
   const lookUp = (object: ts.Type, key: ts.Type, node: ts.Node) => {
     for (const part of partsOf(key)) {
       if (part.isStringLiteral()) {
@@ -173,7 +173,7 @@ export function findMemberNames(
       const owner = ts.isInterfaceDeclaration(parent) ? parent.name.text : "";
       if (!internal.includes(owner)) take(name.text, "of the platform", name);
     }
-    // What a class has from the platform's, or is for it.
+    // Members that a class has from one of the platform's, or for the platform.
     if (!ts.isClassLike(parent) && !ts.isInterfaceDeclaration(parent)) return;
     for (const clause of parent.heritageClauses ?? []) {
       for (const type of clause.types) {
@@ -186,7 +186,7 @@ export function findMemberNames(
     }
   };
 
-  /** Something is handed to the platform, which calls it by its own names. */
+  /** Takes the names by which the platform calls what it is handed. */
   const visitArgument = (argument: ts.Expression) => {
     const wanted = checker.getContextualType(argument);
     if (!wanted || ts.isObjectLiteralExpression(argument)) return;
@@ -203,7 +203,10 @@ export function findMemberNames(
     }
   };
 
-  /** What came from elsewhere, as JSON or from the platform, has this type. */
+  /**
+   * Takes the names of a type that is given to what came from elsewhere, such
+   * as JSON.
+   */
   const visitAssertion = (value?: ts.Expression, type?: ts.TypeNode) => {
     if (!value || !type) return;
     if (checker.getTypeAtLocation(value).flags & ts.TypeFlags.Any) {
@@ -300,7 +303,7 @@ export function findMemberNames(
   return { own: new Set(own.sort()), taken };
 }
 
-/** Reads these modules where there is one, and else the disk. */
+/** The compiler's way to files: these modules, and else the disk. */
 function hostOf(
   sources: Readonly<Record<string, string>>,
   folder: string,

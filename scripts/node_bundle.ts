@@ -6,7 +6,7 @@
  */
 
 import * as esbuild from "esbuild";
-// So that Deno has downloaded it when it is bundled.
+// Imported so that Deno has downloaded `ws` when it is bundled.
 import "ws";
 import { fileURLToPath } from "node:url";
 
@@ -68,7 +68,7 @@ async function build(entry: URL, command: "node" | "bun"): Promise<string> {
       }],
     });
   } finally {
-    // Its child process would keep this one alive.
+    // The child process of esbuild would keep this one alive.
     await esbuild.stop();
   }
   return outfile;

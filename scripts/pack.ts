@@ -57,7 +57,8 @@ const PROGRESS = [
   /^Packing /,
   /^\d+ (?:modules|assets) collected$/,
   /^✓ /,
-  // Of modules that no public type needs: what is left out is looked for below.
+  // Said of modules that no public type needs: what is missed is looked for
+  // below.
   /^Could not generate types for '[^']+'\. Types will not be included for this module\.$/,
 ];
 

@@ -46,7 +46,7 @@ function sizeOf({ pieces }: Pick<Draft, "pieces">): number {
   return gzippedSize(encoder.encode(pieces.join("")));
 }
 
-/** Begins with the names that the bundle has now. */
+/** Cuts a bundle into pieces, with the names that it has now. */
 async function draft(bundle: Bundle, names: string[], forms: string[]) {
   const pieces = cut((await draftBundle(bundle, names))[0]);
   const places: number[][] = names.map(() => []);
@@ -88,7 +88,10 @@ function swapPrivate(draft: Draft): void {
   else swap(draft.pieces, one, other);
 }
 
-/** Swaps the short forms of two names in all bundles, or not. */
+/**
+ * Swaps the short forms of two names in all bundles, and back where that is
+ * worse.
+ */
 function swapShared(drafts: readonly Draft[], forms: string[]): void {
   const [one, other] = [draw(forms.length), draw(forms.length)];
   const exchange = () => {

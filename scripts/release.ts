@@ -157,7 +157,7 @@ const HERE: Workshop = {
   read: (path) => Deno.readTextFile(new URL(path, root)),
   async documents() {
     return (await HERE.git("ls-files", "*.md")).trim().split("\n")
-      // Tells of versions that were.
+      // The changelog tells of versions that were.
       .filter((path) => path !== "CHANGELOG.md");
   },
   async git(...args) {

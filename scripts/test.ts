@@ -20,7 +20,10 @@ import { stdFlags } from "./std.ts";
 /** Examples in doc comments and in Markdown are tests too. */
 const DOCUMENTED = [...ENTRIES, "src", "README.md", "docs"];
 
-/** Each is a step by itself, so no two browsers run at once. */
+/**
+ * The folders of tests: each is a step by itself, so no two browsers run at
+ * once.
+ */
 const FOLDERS = [
   "tests/unit",
   "tests/conformance",
@@ -28,7 +31,7 @@ const FOLDERS = [
   "tests/browser",
 ];
 
-/** What may be missing. */
+/** Folders that may be missing. */
 const OPTIONAL_FOLDERS = ["tests/chaos"];
 
 /** No step takes nearly as long; one that hangs must not hold CI up. */
@@ -145,7 +148,7 @@ async function runStep(args: string[]): Promise<Tally> {
     Number(summary.match(new RegExp(`(\\d+) ${word}`))?.[1] ?? 0);
   return {
     passed: count("passed"),
-    // One that crashed, or lost its summary, has not passed.
+    // A step that crashed, or lost its summary, has not passed.
     failed: count("failed") || (success && summary ? 0 : 1),
     skipped: count("ignored"),
   };

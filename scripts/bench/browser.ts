@@ -15,7 +15,7 @@ const FLAGS = [
   // Containers run as root, where Chromium's sandbox cannot start.
   "--no-sandbox",
   "--disable-gpu",
-  // Nothing that it asks of its maker's servers matters here.
+  // Nothing that Chromium asks of its maker's servers matters here.
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-quic",
@@ -54,19 +54,22 @@ const LIBRARIES = {
   },
 } as const satisfies Record<string, Library>;
 
-/** Which library a page has. */
+/** The name of a library that a page can have. */
 export type LibraryName = keyof typeof LIBRARIES;
 
 /** How a page makes its pipe. */
 export interface PipeOptions {
   readonly port: number;
   readonly code: string;
-  /** What ours has to be open on. */
+  /** The path that socketpeer's pipe has to be open on. */
   readonly path?: "relay" | "direct";
   readonly initiator?: boolean;
 }
 
-/** What has come when a message came, and when that was by every clock. */
+/**
+ * How many bytes had come when a message came, and when, by a clock that every
+ * process has.
+ */
 export interface Arrival {
   readonly received: number;
   readonly at: number;
@@ -123,7 +126,7 @@ export class BenchPage {
     }
   }
 
-  /** Bytes that its scripts hold, after a collection of garbage. */
+  /** Bytes that the page's scripts hold, after a collection of garbage. */
   async heapBytes(): Promise<number> {
     const session = await this.page.createCDPSession();
     await session.send("HeapProfiler.collectGarbage");
@@ -149,7 +152,7 @@ export class BenchBrowser implements AsyncDisposable {
     this.#newPage = newPage;
   }
 
-  /** Starts it; throws where there is no browser. */
+  /** Starts a browser; throws where there is none. */
   static async start(flags: readonly string[] = []): Promise<BenchBrowser> {
     await using stack = new AsyncDisposableStack();
     const { executablePath, env } = await findBrowser();

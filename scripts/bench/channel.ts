@@ -84,7 +84,7 @@ export async function measurePages(plan: Plan): Promise<Work[]> {
 async function privateWorks(plan: Plan, arena: Arena): Promise<Work[]> {
   const relay = await arena.open("relay", ["private", OURS]);
   const direct = await arena.open("direct", ["private", OURS]);
-  // Where two pages, a browser and a server have two processors between them.
+  // The target where two pages, a browser and a server share two processors.
   const saturated = [{ against: [OURS], ratio: 0.87 }];
   const works = [
     await messages(plan, relay, "over the relay", [

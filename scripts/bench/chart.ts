@@ -10,7 +10,7 @@ import type { Results } from "./results.ts";
 
 const FILE = new URL("chart.svg", import.meta.url);
 
-/** Which works, by how their names begin. */
+/** The works that the chart shows, by how their names begin. */
 const SHOWN = [
   "64 B messages over the relay",
   "64 B messages on the channel",

@@ -10,7 +10,7 @@ export const OURS = "socketpeer";
 
 /** What a work must reach. */
 export interface Target {
-  /** Against whom; the best of them, where there are more. */
+  /** The contenders to reach; where there are several, the best of them. */
   readonly against: readonly string[];
   /** Ours over theirs: at most this where less is better, else at least. */
   readonly ratio: number;
@@ -23,7 +23,7 @@ export interface Work {
   readonly better: "less" | "more";
   /** What was measured, by contender, in the order of the rounds. */
   readonly samples: Readonly<Record<string, readonly number[]>>;
-  /** In the unit, for ours alone. */
+  /** What ours has to reach by itself, in the unit. */
   readonly limit?: number;
   readonly targets: readonly Target[];
   /** Why something is missing, if it is. */
@@ -38,7 +38,10 @@ export interface Outcome<T> {
   readonly notes: string[];
 }
 
-/** Runs contenders in turns, A B C A B C. One that fails is left out, and said. */
+/**
+ * Runs contenders in turns, A B C A B C. Those that fail are left out, and
+ * noted.
+ */
 export async function contest<T>(
   rounds: number,
   contenders: Readonly<Record<string, () => Promise<T>>>,
@@ -69,7 +72,7 @@ export function pick<T>(
   );
 }
 
-/** The value that so large a share of the others lies below. */
+/** The value below which a share of all values lies. */
 export function quantile(values: ArrayLike<number>, share: number): number {
   const sorted = Float64Array.from(values).sort();
   const place = (sorted.length - 1) * share;

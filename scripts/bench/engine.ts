@@ -7,7 +7,7 @@
 import { freePort } from "../../tests/support/free_port.ts";
 import { onServerCore } from "./machine.ts";
 
-/** Of a clock tick, as every Linux tells it to programs. */
+/** Clock ticks in a second, as every Linux tells them to programs. */
 const TICKS_PER_SECOND = 100;
 
 /** What starts an engine on a port. */
@@ -21,12 +21,12 @@ const COMMANDS = {
   ],
 } as const;
 
-/** Which engine. */
+/** The name of an engine. */
 export type EngineName = keyof typeof COMMANDS;
 
 /** An engine that runs. */
 export class Engine implements AsyncDisposable {
-  /** What nodes are told of it. */
+  /** The address that nodes are given. */
   readonly url: string;
   readonly #child: Deno.ChildProcess;
 
@@ -35,7 +35,7 @@ export class Engine implements AsyncDisposable {
     this.#child = child;
   }
 
-  /** Starts one; throws where it is not installed, or does not listen. */
+  /** Starts an engine; throws where it is not installed, or does not listen. */
   static async start(name: EngineName): Promise<Engine> {
     const port = freePort();
     const [command, ...args] = onServerCore(COMMANDS[name](port));
@@ -59,10 +59,12 @@ export class Engine implements AsyncDisposable {
     throw new Error(`${name} does not listen`);
   }
 
-  /** CPU time that it has used, in microseconds; Linux alone tells it. */
+  /**
+   * CPU time that the engine has used, in microseconds; Linux alone tells it.
+   */
   async cpuUs(): Promise<number> {
     const stat = await Deno.readTextFile(`/proc/${this.#child.pid}/stat`);
-    // After its name, in which there may be spaces.
+    // The fields begin after the name, in which there may be spaces.
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     const ticks = Number(fields[11]) + Number(fields[12]);
     return ticks / TICKS_PER_SECOND * 1e6;

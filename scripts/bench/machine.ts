@@ -7,7 +7,7 @@
 const SERVER_CORE = "0";
 const LOAD_CORES = `1-${navigator.hardwareConcurrency - 1}`;
 const ALL_CORES = `0-${navigator.hardwareConcurrency - 1}`;
-/** Of a clock tick, as every Linux tells it to programs. */
+/** Clock ticks in a second, as every Linux tells them to programs. */
 const TICKS_PER_SECOND = 100;
 
 /** Whether servers and load can be kept apart. */

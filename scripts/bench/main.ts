@@ -115,7 +115,7 @@ if (values.sweep) {
   Deno.exit();
 }
 
-// To show that everything runs, what is there is enough.
+// A run that only shows that everything runs makes do with what is there.
 const missing = size === "tiny" ? undefined : await installPackages();
 if (missing) console.log(`Without the libraries of others: ${missing}`);
 

@@ -24,7 +24,7 @@ const PATIENCE_MS = 60_000;
 
 interface Network {
   readonly name: string;
-  /** Of both sides, in both directions. */
+  /** The link of each side, in both directions. */
   readonly shape: LinkShape;
   /**
    * How long it takes Chromium's SCTP to get over its start, in milliseconds:
@@ -159,7 +159,9 @@ function rowOf(
   ];
 }
 
-/** The same as works, each with ours and those that take the same way. */
+/**
+ * A network's runs as works, each with ours and those that take the same way.
+ */
 function worksOf(
   { name }: Network,
   samples: Record<string, readonly Run[]>,
@@ -259,9 +261,10 @@ class NetworkStage implements AsyncDisposable {
     const { up } = access[1];
     const carried = () => up.carriedBytes - up.queuedBytes();
     await to.call("count");
-    // It goes on until the page is closed.
+    // The flood goes on until the page is closed.
     from.call("flood", MESSAGE_BYTES).catch(() => {});
-    // From one message to another: on a slow link there are few of them.
+    // Rates are taken from one message to another, as a slow link has few of
+    // them.
     const arrival = async () => {
       const arrival = await inTime(to.call("arrival"), "receive");
       return { ...arrival, sent: carried() };

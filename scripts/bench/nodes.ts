@@ -29,17 +29,17 @@ interface Traffic {
 }
 
 /**
- * More, and two nodes and their engine do not fit on one core, which they share
- * here. Where packets go one way, a node has less to wake up for.
+ * Loads under which two nodes and their engine just fit on the one core that
+ * they share here. Where packets go one way, a node has less to wake up for.
  */
 const LOADS: readonly Traffic[] = [
   { bytes: 64, perSecond: 15_000, bothWays: false },
   { bytes: 64, perSecond: 15_000, bothWays: true },
   { bytes: 16_384, perSecond: 2500, bothWays: false },
 ];
-/** What socket.io does of that at most. */
+/** The share of those loads that socket.io manages at most. */
 const SOCKET_IO_SHARE = 0.1;
-/** Where nothing waits for a core. */
+/** A load at which nothing waits for a core. */
 const QUIET: Traffic = { bytes: 64, perSecond: 2000, bothWays: true };
 const PAIRS = 100;
 /** How often the load sends, in milliseconds. */
@@ -48,7 +48,7 @@ const TICK_MS = 2;
 /** Two ends, each of which may send. */
 interface Pipe {
   send(end: 0 | 1, packet: Uint8Array): void;
-  /** An end has got one. */
+  /** Called when an end has got a packet. */
   received(end: 0 | 1): void;
 }
 
@@ -56,7 +56,7 @@ interface Pipe {
 interface Cost {
   /** CPU time of the nodes per packet, in microseconds. */
   readonly nodesUs: number;
-  /** The same, with the engine's. */
+  /** CPU time of the nodes and the engine per packet, in microseconds. */
   readonly allUs: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
@@ -78,7 +78,7 @@ class Cluster {
     this.#engine = engine;
   }
 
-  /** Lets packets flow for so long, and a third of that before. */
+  /** Measures packets for so long, after a third of that to warm up. */
   async run(traffic: Traffic, ms: number): Promise<Cost> {
     const load = new Load(this.pipes, traffic);
     await wait(ms / 3);

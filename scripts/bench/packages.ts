@@ -21,7 +21,7 @@ const SPECIFIERS = [
 
 const FOLDER = new URL("./", import.meta.url);
 
-/** Where they are. */
+/** The folder of the installed packages. */
 export const packagesFolder: URL = new URL("node_modules/", FOLDER);
 
 /**

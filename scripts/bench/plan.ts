@@ -13,7 +13,10 @@ export interface Plan {
   readonly busyMs: number;
   readonly packetBytes: readonly number[];
   readonly pairCounts: readonly number[];
-  /** With more pairs there are only the smallest packets. */
+  /**
+   * The most pairs that send packets of all sizes; more send the smallest
+   * alone.
+   */
   readonly mostPairsOfLarge: number;
   /** Connections that are open and idle. */
   readonly idleConnections: number;
@@ -21,9 +24,9 @@ export interface Plan {
   readonly pairings: number;
   /** Messages of 64 bytes on a server that is watched. */
   readonly userMessages: number;
-  /** Messages of 64 bytes between two pages that tell how fast those are. */
+  /** Messages of 64 bytes that show how fast two pages are. */
   readonly warmMessages: number;
-  /** How long they send such messages then, in milliseconds. */
+  /** How long two pages then send such messages, in milliseconds. */
   readonly smallMs: number;
   /** Bytes of a transfer between two pages. */
   readonly bulkBytes: number;
@@ -39,7 +42,7 @@ export interface Plan {
 
 const MiB = 2 ** 20;
 
-/** By the name of its flag; `full` without one. */
+/** Each plan by the name of its flag; `full` without one. */
 export const PLANS = {
   full: {
     rounds: 5,

@@ -58,7 +58,7 @@ export async function measurePackets(plan: Plan): Promise<Work[]> {
   return works;
 }
 
-/** Packets on Bun, where it is there. */
+/** Packets on Bun, where Bun is installed. */
 export async function measureBunPackets(plan: Plan): Promise<Work[]> {
   const count = 50;
   await using stage = await Stage.open([OURS_ON_BUN, BARE_BUN], count);
@@ -104,9 +104,9 @@ class Stage implements AsyncDisposable {
   }
 
   /**
-   * Checks that all of them run.
+   * Checks that all servers run.
    *
-   * @throws {Error} That says which does not, and why.
+   * @throws {Error} If one does not; the message says which, and why.
    */
   assertComplete(): void {
     if (this.#notes.length > 0) throw new Error(this.#notes.join("; "));

@@ -14,7 +14,7 @@ export interface Wire {
   readonly path: string;
   /** What a socket sends to be paired. */
   request(code: string, id: string): string;
-  /** Whether a text says that it is. */
+  /** Whether a text says that the socket is paired. */
   isFound(text: string): boolean;
 }
 
@@ -41,7 +41,7 @@ export const protocolWire: Wire = {
   isFound: (text) => text.startsWith('{"type":"peer.found"'),
 };
 
-/** That of the bare forwarders. */
+/** The way of bare forwarders: the first message is the pair code. */
 export const bareWire: Wire = {
   path: "/",
   request: (code) => code,
@@ -64,7 +64,7 @@ export function openPair(wire: Wire, port: number): Promise<[End, End]> {
   return openPairOf(wire, port, port);
 }
 
-/** The same, where each end has a node of its own. */
+/** Opens a pair whose two ends dial a port each. */
 export async function openPairOf(
   wire: Wire,
   ...ports: [number, number]
@@ -79,7 +79,7 @@ export async function openPairOf(
   ]);
 }
 
-/** So many pairs, a few at a time. */
+/** Opens so many pairs, a few at a time. */
 export async function openPairs(
   wire: Wire,
   port: number,
@@ -121,7 +121,8 @@ function openEnd(
     socket.onopen = () => socket.send(wire.request(code, id));
     socket.onmessage = ({ data }) => {
       if (found) {
-        // Packets are binary and heartbeats are text, except at the bare.
+        // Packets are binary and heartbeats are text, but not at a bare
+        // forwarder.
         if (typeof data !== "string" || wire === bareWire) end.receive(data);
         else if (data.startsWith('{"type":"ping"')) socket.send(PONG);
       } else if (wire.isFound(data)) {

@@ -17,7 +17,10 @@ export interface ExchangeResult {
   readonly packetsPerSecond: number;
 }
 
-/** One end sends, the other sends back: this end, with `window` under way. */
+/**
+ * The end of a pair that sends, with `window` packets under way; the other end
+ * sends them back.
+ */
 class Exchange {
   packets = 0;
   readonly roundTripsMs: number[] = [];

@@ -13,7 +13,7 @@ const FILE = new URL("results.json", import.meta.url);
 /** What a run has found, and on what machine. */
 export interface Results {
   readonly when: string;
-  /** Which plan it followed. */
+  /** The name of the plan that the run followed. */
   readonly size: string;
   readonly seconds: number;
   readonly deno: string;
@@ -33,7 +33,7 @@ export async function lastResults(): Promise<Results | undefined> {
   }
 }
 
-/** When and where it ran, and what disturbed it. */
+/** When and where a run was made, and what disturbed it. */
 export function describeRun(
   { size, seconds, cores, disturbance }: Results,
   last: Results | undefined,

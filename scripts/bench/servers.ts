@@ -27,7 +27,7 @@ const NODE = ["node", "--expose-gc"];
 
 const COMMANDS = {
   socketpeer: [...DENO, "socketpeer.ts"],
-  // There it listens with node:http and ws.
+  // On Node socketpeer listens with node:http and ws.
   "socketpeer on ws": [...NODE, "socketpeer.ts"],
   "socketpeer on Bun": ["bun", "socketpeer.ts"],
   "bare Deno": [...DENO, "bare_deno.ts"],
@@ -51,12 +51,12 @@ async function runnable(
   return [...command.slice(0, -1), bundle];
 }
 
-/** Whose server it is. */
+/** The name of a server. */
 export type ServerName = keyof typeof COMMANDS;
 
 /** A server that runs. */
 export class BenchServer implements AsyncDisposable {
-  /** Where it listens. */
+  /** The port that the server listens on. */
   readonly port: number;
   readonly #child: Deno.ChildProcess;
   readonly #stdin: WritableStreamDefaultWriter<Uint8Array>;
@@ -73,7 +73,7 @@ export class BenchServer implements AsyncDisposable {
     this.#lines = lines;
   }
 
-  /** Starts one; throws where it does not listen. */
+  /** Starts a server; throws where it does not listen. */
   static async start(
     name: ServerName,
     { broker = "" } = {},
@@ -96,12 +96,12 @@ export class BenchServer implements AsyncDisposable {
     return new BenchServer(Number(value), child, lines);
   }
 
-  /** What it has used until now. */
+  /** What the server has used until now. */
   usage(): Promise<Usage> {
     return this.#ask("usage");
   }
 
-  /** The same, after a collection of garbage. */
+  /** What the server has used, after a collection of garbage. */
   tidy(): Promise<Usage> {
     return this.#ask("tidy");
   }
@@ -117,7 +117,7 @@ export class BenchServer implements AsyncDisposable {
     try {
       this.#child.kill("SIGKILL");
     } catch {
-      // It has ended.
+      // The process has ended.
     }
     await this.#child.status;
     await this.#lines.cancel();

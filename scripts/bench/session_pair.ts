@@ -7,7 +7,7 @@
 import { Session } from "../../src/protocol/session.ts";
 import type { EncodedMessage } from "../../src/protocol/message.ts";
 
-/** Messages go from one to the other. */
+/** Two sessions, one of which sends messages to the other. */
 export class SessionPair {
   /** Messages that have arrived. */
   received = 0;

@@ -18,7 +18,8 @@ export async function openSocketIo(
   code: string,
   ports: readonly number[],
 ): Promise<SocketIo[]> {
-  // Its build for browsers has no WebSocket of its own, and uses Deno's.
+  // The client's build for browsers has no WebSocket of its own: it uses
+  // Deno's.
   const path = "socket.io-client/dist/socket.io.esm.min.js";
   const { io } = await import(new URL(path, packagesFolder).href);
   const sockets: SocketIo[] = ports.map((port) =>

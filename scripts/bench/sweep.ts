@@ -29,12 +29,12 @@ const WINDOW_PACKETS = [1, 2, 4, 8, 16];
 const BUSY_MS = 500;
 
 /**
- * Doubling the work may cost that much more for each unit of it: caches that
+ * How much more a unit of work may cost when the work doubles: caches that
  * overflow take a quarter, and what grows with all that is there doubles it.
  */
 const TOLERATED = 1.4;
 
-/** Every curve. */
+/** Measures every curve. */
 export async function sweep(): Promise<Curve[]> {
   return [
     ...await relayByPairs(),
@@ -59,7 +59,10 @@ export function formatCurves(curves: readonly Curve[]): string {
   ]).join("\n");
 }
 
-/** From the middle of the curve on, where fixed costs do not hide it. */
+/**
+ * Whether costs grow faster than the work: from the middle of the curve on,
+ * where fixed costs do not hide it.
+ */
 export function growsTooFast(points: Curve["points"]): boolean {
   const [first, last] = [points[points.length >> 1], points.at(-1)];
   if (!first || !last || first === last) return false;

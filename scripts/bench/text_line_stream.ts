@@ -1,6 +1,6 @@
 /** Cuts a stream of text into its lines. */
 export class TextLineStream extends TransformStream<string, string> {
-  /** Holds back what is not yet a whole line. */
+  /** Creates a stream that holds back what is not yet a whole line. */
   constructor() {
     let rest = "";
     super({

@@ -96,7 +96,8 @@ const plugin: Deno.lint.Plugin = {
         },
       }),
     },
-    // For the library alone: scripts and pages may fail in their own words.
+    // The rule is for the library alone: scripts and pages may fail in their
+    // own words.
     "cannot": {
       create(context) {
         if (!/(?:^|\/)src\/.*\.ts$/.test(context.filename)) return {};
@@ -117,7 +118,7 @@ const plugin: Deno.lint.Plugin = {
           const message = parts.find((part) => textsOf(part).some(isMessage));
           for (const text of message ? textsOf(message) : []) {
             if (CANNOT.test(text)) continue;
-            // What starts so is a reason in another error's sentence.
+            // A message that starts so is a reason in another error's sentence.
             const isPart = /^[a-z□■]/.test(text);
             const fault = isPart ? faultOf(text) : 'starts with "Cannot"';
             if (fault) return report(message!, fault);

@@ -38,12 +38,13 @@ globalThis.createPipe = (options, onmessage) => {
     opened,
     writable: () => new WritableStream({ write }),
     send(data) {
-      // What Chromium is fastest with, for small messages and for large ones.
+      // Chromium is fastest with these limits, for small messages and large
+      // ones.
       const small = data.length <= 64;
       const [high, low] = small ? [2 ** 22, 2 ** 20] : [2 ** 18, 2 ** 16];
       if (data.length <= 2 ** 18) channel.send(data);
       else {
-        // More than a channel takes at once.
+        // The message is larger than a channel takes at once.
         for (let i = 0; i < data.length; i += 2 ** 16) {
           channel.send(data.subarray(i, i + 2 ** 16));
         }

@@ -11,7 +11,7 @@ globalThis.createPipe = (options, onmessage) => {
     opened: found,
     send(data) {
       socket.send(data);
-      // No event tells that there is less of it.
+      // No event tells that less is buffered.
       if (socket.bufferedAmount > 2 ** 20) return untilRoom();
       return breathe();
     },

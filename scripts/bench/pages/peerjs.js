@@ -21,7 +21,7 @@ globalThis.createPipe = ({ port, code, initiator }, onmessage) => {
     opened,
     send(data) {
       connection.send(data);
-      // Above eight megabytes it would queue, and look again every 50 ms.
+      // Above eight megabytes PeerJS would queue, and look again every 50 ms.
       const channel = connection.dataChannel;
       if (channel.bufferedAmount < 2 ** 22) return undefined;
       channel.bufferedAmountLowThreshold = 2 ** 20;

@@ -21,7 +21,7 @@ globalThis.createPipe = (options, onmessage) => {
     opened,
     send(data) {
       if (data.length <= 2 ** 18) return write(data);
-      // More than a channel takes at once.
+      // The message is larger than a channel takes at once.
       let wait;
       for (let i = 0; i < data.length; i += 2 ** 16) {
         wait = write(data.subarray(i, i + 2 ** 16));

@@ -6,7 +6,7 @@ globalThis.createPipe = ({ port, code, path }, onmessage) => {
   if (path === "relay") globalThis.RTCPeerConnection = undefined;
   const peer = new SocketPeer({
     pairCode: code,
-    // The private one has it, and needs a secret.
+    // The private client alone has `completeCode`, and needs a secret.
     secret: SocketPeer.completeCode && "of the two alone",
     url: `http://127.0.0.1:${port}`,
   });

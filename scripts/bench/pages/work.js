@@ -31,7 +31,7 @@ globalThis.bench = {
     };
   },
 
-  /** Sends so many bytes; resolves with how long it took them to be there. */
+  /** Sends so many bytes; resolves with how long they took to arrive. */
   async transfer(total, messageBytes) {
     const small = messageBytes <= 64;
     const message = small
@@ -47,7 +47,10 @@ globalThis.bench = {
     return performance.now() - start;
   },
 
-  /** The same with what the pipe has for streams, if it has that. */
+  /**
+   * Sends bytes by the pipe's stream, if it has one; resolves as `transfer()`
+   * does.
+   */
   async stream(total, chunkBytes) {
     if (!this.pipe.writable?.()) return null;
     const done = new Promise((resolve) => this.onmessage = resolve);

@@ -22,7 +22,7 @@ export function report(port) {
     const { rss } = process.memoryUsage();
     process.stdout.write(JSON.stringify({ cpuUs: user + system, rss }) + "\n");
   });
-  // Whoever started it is gone.
+  // Whoever started this process is gone.
   lines.on("close", () => process.exit());
   process.stdout.write(`${port}\n`);
 }

@@ -9,7 +9,8 @@ import { createRequire } from "node:module";
 import process from "node:process";
 import { report } from "./report.mjs";
 
-// Not imported, as Deno checks this file and does not know the packages.
+// The packages are not imported, as Deno checks this file and does not know
+// them.
 const load = createRequire(import.meta.url);
 const { Server } = load("socket.io");
 
