@@ -40,7 +40,10 @@ interface Transition extends SceneOptions {
   readonly maxPauseMs: number;
 }
 
-/** Far above what it takes, as other programs may run here too. */
+/**
+ * A limit for what takes less than a second: far above, as other programs may
+ * run here too.
+ */
 const UNDER_A_SECOND = 3000;
 const RECONNECTS = 15_000;
 

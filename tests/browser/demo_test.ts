@@ -309,7 +309,7 @@ Deno.test("The demo page says that the server is out of reach, and goes on when 
   await command.kill();
   await untilSeen(a, "#problem", "out of reach");
   await command.start();
-  // It may have tried by itself by now, and then the button is gone.
+  // The page may have tried by itself by now, and then the button is gone.
   await a.evaluate(() => document.getElementById("connect")!.click());
   await untilSeen(a, "#state", "waiting");
   assertEquals(await a.$("#problem:not([hidden])"), null);
@@ -394,7 +394,7 @@ function watchFiles(): void {
   });
 }
 
-/** All that pages show, for who wonders why a test failed. */
+/** All that pages show, for whoever wonders why a test failed. */
 async function stateOf(pages: readonly Page[]): Promise<string> {
   const texts = pages.map((page) =>
     page.evaluate(() => document.querySelector("main")!.innerText)
@@ -463,7 +463,7 @@ Deno.test("The demo page holds the sender up while the receiver does not read, a
   assertEquals(await savedBytes(b, "held up.bin"), FILE_BYTES);
   await untilSeen(a, "#messages", "the other has it all");
 
-  // Cancelled by who sends it.
+  // The sender cancels a file.
   await b.click("#pause");
   await drop(a, "second.bin", FILE_BYTES);
   await untilSeen(a, "#messages", "the other does not read");
@@ -472,7 +472,7 @@ Deno.test("The demo page holds the sender up while the receiver does not read, a
   await b.click("#pause");
   await untilSeen(b, "#messages", "the other has cancelled it");
 
-  // And by who gets it, who pauses by the button of the file.
+  // The receiver, who pauses by the button of the file, cancels one too.
   await drop(a, "third.bin", 60_000_000);
   await b.waitForSelector(".file button");
   await b.click(".file button");
@@ -572,7 +572,7 @@ Deno.test("The demo page breaks what carries its messages, and loses none", asyn
   await untilSeen(a, "#path", "none");
   await untilServed(false);
   await untilServed(true);
-  // By themselves they may wait a while longer before they try.
+  // By themselves the pages may wait a while longer before they try.
   for (const page of pair.pages) {
     await page.evaluate(() => document.getElementById("connect")!.click());
   }

@@ -30,7 +30,7 @@ const PAIRS: [BrowserName, BrowserName][] = [
   ["firefox", "firefox"],
 ];
 
-/** Of which a bulk transfer consists. */
+/** How many chunks a bulk transfer has. */
 const CHUNKS = 200;
 const CHUNK_BYTES = 100_000;
 

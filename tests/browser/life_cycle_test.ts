@@ -48,7 +48,7 @@ for (const path of PATHS) {
     const before = await pair.each((peer) => peer.events());
 
     const third = await addPeer(pair, server.url);
-    // It tries again, and is told again.
+    // The third peer tries again, and is told again.
     assertEquals(await third.until("busy", 2), ["BUSY", "BUSY"]);
     assertEquals(
       (await third.events()).slice(0, 3),
@@ -153,7 +153,7 @@ for (const path of PATHS) {
 
     await a.run(() => recorder.peer.connect());
     await pair.each((peer) => peer.until("connect", 2));
-    // Without a moment in between, too.
+    // The last words arrive without a moment in between, too.
     await a.run(() => {
       recorder.peer.send("the very last words");
       recorder.peer.close();
@@ -262,7 +262,7 @@ Deno.test("SocketPeer does not ask again with a pair code that the server refuse
     assertEquals(await peer.until("connect_error"), ["PAIR_CODE_REFUSED"]);
   }
 
-  // Longer than an attempt that needs no waiting would take.
+  // These two take longer than an attempt that needs no waiting.
   const right = [
     await addPeer(pair, server.url, "right"),
     await addPeer(pair, server.url, "right"),

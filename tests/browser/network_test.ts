@@ -41,7 +41,7 @@ const TRAFFIC = { everyMs: 20, maxBytes: 400 };
 
 let stage: Stage;
 
-/** Both sides on such links. */
+/** Such a link for each side. */
 function both(shape: LinkShape): [AccessLink, AccessLink] {
   return [new AccessLink(shape), new AccessLink(shape)];
 }
@@ -331,7 +331,7 @@ const ROWS: readonly NetworkRow[] = [
 const table: string[][] = [];
 const runs = new Map<NetworkRow, Promise<Measure[]>>();
 
-/** Starts the row, and what waits beside it. */
+/** Starts a row, and those of its group beside it. */
 function started(row: NetworkRow): Promise<Measure[]> {
   if (!runs.has(row)) {
     for (const other of ROWS) {
@@ -345,7 +345,7 @@ function started(row: NetworkRow): Promise<Measure[]> {
   return runs.get(row)!;
 }
 
-/** Whether it is not off by more than a factor of two. */
+/** Whether a value is off by no more than a factor of two. */
 function holds({ value, most, least }: Measure): boolean {
   return value <= 2 * (most ?? Infinity) && value >= (least ?? 0) / 2;
 }

@@ -13,7 +13,8 @@ import { startServer } from "../support/start_server.ts";
 
 const PATIENCE_MS = 90_000;
 
-// Not imported from tests/support/web_rtc.ts, which would load them here.
+// The names are not imported from tests/support/web_rtc.ts, which would load
+// the packages here.
 const NAMES = ["@roamhq/wrtc", "node-datachannel", "werift"];
 
 const firefox = await findFirefox() !== undefined;

@@ -22,9 +22,9 @@ export const PROPERTIES = {
   churn: { run: runChurn, schedules: schedules("churn") },
   /** Whatever a network is like, and whoever moves through it. */
   networks: { run: runNetworks, schedules: networkSchedules },
-  /** The same as the first, where the server is several nodes. */
+  /** Two peers live through it, where the server is several nodes. */
   nodes: { run: runSteady, schedules: schedules("nodes") },
-  /** The same as the third, where the server is several nodes. */
+  /** Peers come and go, where the server is several nodes. */
   nodesChurn: { run: runChurn, schedules: schedules("nodesChurn") },
   /** Peers of version 1, too: what arrives is in order, and has no gap. */
   nodesLegacy: { run: runLegacy, schedules: schedules("nodesLegacy") },
@@ -35,11 +35,11 @@ export type PropertyName = keyof typeof PROPERTIES;
 
 /** How to check a property. */
 export interface ChaosOptions {
-  /** What all schedules are drawn from. */
+  /** The seed that all schedules are drawn from. */
   readonly seed: number;
   /** How many schedules. */
   readonly runs: number;
-  /** One of them, or one of its shrinkings, as a failure named it. */
+  /** One schedule, or one of its shrinkings, as a failure named it. */
   readonly path?: string;
   /** Whether the peers are private. */
   readonly isPrivate?: boolean;

@@ -7,7 +7,7 @@
 import { assertEquals } from "@std/assert";
 import { findFailure, PROPERTIES, type PropertyName } from "./chaos.ts";
 
-/** The same at every run: what fails here has been broken by a change. */
+/** The seed of every run: what fails here has been broken by a change. */
 const SEED = 1;
 
 const RUNS = 1500;
@@ -51,7 +51,7 @@ for (const name of Object.keys(PROPERTIES) as PropertyName[]) {
   // There are no private peers of version 1.
   if (name === "nodesLegacy") continue;
   Deno.test(`private SocketPeer holds to "${name}" too`, async () => {
-    // As the plain one does most of it, a few will do.
+    // The plain peer does most of it, so a few schedules will do.
     const options = { seed: SEED, runs: 30, isPrivate: true };
     const failure = await findFailure(name, options);
     assertEquals(failure, undefined, failure);

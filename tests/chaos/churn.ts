@@ -38,7 +38,10 @@ import {
 } from "./world.ts";
 
 const RESUME_TIMEOUT_MS = 20_000;
-/** Not used up by those who break off, as they may have guessed at a text. */
+/**
+ * A secret that those who break off do not use up, as they would a text, at
+ * which they may have guessed.
+ */
 const KEY = new Uint8Array(16);
 /** How long a server has a newcomer wait for one that is away. */
 const KNOCK_MS = 3000;
@@ -57,11 +60,11 @@ interface Conversation {
   readonly label: string;
   readonly since: number;
   readonly accepted: Sample[];
-  /** How many of those have arrived somewhere. */
+  /** How many accepted messages have arrived somewhere. */
   delivered: number;
-  /** Where they arrive. */
+  /** The conversation in which the messages arrive. */
   receiver: Conversation | null;
-  /** Whose messages arrive here. */
+  /** The conversation whose messages arrive here. */
   sender: Conversation | null;
   /** The peer's `id`, as the server knows it. */
   id: string | undefined;
@@ -73,18 +76,20 @@ interface Conversation {
 interface Instance {
   readonly name: string;
   readonly peer: SocketPeer;
-  /** Made when something shows that there is one. */
+  /**
+   * The conversation that goes on; made when something shows that there is one.
+   */
   current: Conversation | null;
-  /** Closed, and still delivering. */
+  /** A conversation that is closed, and still delivers. */
   lingering: Conversation | null;
-  /** Which ones the call that is under way ends. */
+  /** The conversations that the call under way ends. */
   ending: Conversation[];
   conversations: number;
   closed: boolean;
   crashed: boolean;
-  /** Told so since everything works again. */
+  /** Whether the peer was told busy since everything works again. */
   busy: boolean;
-  /** When it was told that it is alone, which it still is. */
+  /** When the peer was told that it is alone, if it still is. */
   lostAt: number | null;
 }
 
@@ -168,7 +173,10 @@ class Churn {
       live.every((instance) => instance.peer.connected || instance.busy);
   }
 
-  /** Where nothing is broken, whichever node is told ends it. */
+  /**
+   * Checks that any node that is told so ends the conversation, where nothing
+   * is broken.
+   */
   async #mustLeave(): Promise<void> {
     await this.#pass(REDIAL_MS);
     const joined = this.#live().filter(({ peer }) => peer.connected);
@@ -302,7 +310,7 @@ class Churn {
         this.#move(action.peer, action.move);
         return;
       case "leave":
-        // Those who would know may be out of reach.
+        // The nodes that would know may be out of reach.
         this.#leave().catch(() => {});
         return;
     }
@@ -321,11 +329,11 @@ class Churn {
 
   #send(instance: Instance, kind: Kind, bytes: number): void {
     const { peer, closed } = instance;
-    // One that closed itself has none to send in.
+    // A peer that closed itself has no conversation to send in.
     const conversation = closed ? null : this.#currentOf(instance);
     const number = conversation?.accepted.length ?? 0;
     const name = `${conversation?.label}#${number}`;
-    // Without a name it could not be told from any other.
+    // Without a name the message could not be told from any other.
     const sample = makeSample(name, kind, Math.max(bytes, 1));
     try {
       peer.send(sample.message);
@@ -364,7 +372,7 @@ class Churn {
         this.#destroy(instance, () => peer.destroy());
         break;
       case "hidePage":
-        // It does nothing to one that is closed.
+        // Hiding the page does nothing to a peer that is closed.
         if (!instance.closed) {
           this.#destroy(instance, () => this.#simulation.hidePage(peer));
         }
@@ -373,7 +381,7 @@ class Churn {
         const before = instance.closed;
         instance.closed = false;
         this.#simulation.showPage(peer);
-        // Only who has left the page comes back by that.
+        // Only a peer that has left the page comes back by that.
         try {
           if (before && !this.#isOpen(peer)) instance.closed = true;
         } catch {
@@ -448,7 +456,7 @@ class Churn {
     if (!conversation) {
       conversation = this.#currentOf(instance);
       instance.current = null;
-      // It looks for no other by itself.
+      // The peer looks for no other by itself.
       if (reason === "server") instance.closed = true;
     } else if (conversation === instance.lingering) instance.lingering = null;
     conversation.over = true;

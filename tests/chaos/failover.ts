@@ -46,10 +46,10 @@ export async function runFailover(schedule: Schedule): Promise<void> {
     const trips = TRIPS + Math.ceil(windows) * TRIPS_PER_WINDOW;
     return pauseMs + trips * (latency + ACK_DELAY_MS);
   };
-  /** When each was sent, by its name, until it has come. */
+  /** When each message was sent, by its name, until it has come. */
   const waiting = new Map<string, { at: number; bytes: number }>();
   let sent = 0;
-  /** What one that is sent later may wait behind. */
+  /** The bytes that a later message may wait behind. */
   let allBytes = 0;
   for (const peer of peers) {
     peer.on("data", (message) => waiting.delete(readName(message)));
@@ -65,7 +65,7 @@ export async function runFailover(schedule: Schedule): Promise<void> {
           late <= longest(bytes),
           () => `${name} has not come after ${late} ms of ${longest(bytes)}`,
         );
-        // Who was sent later has no reason to be earlier.
+        // A message that was sent later has no reason to be earlier.
         break;
       }
     }

@@ -17,7 +17,7 @@ import { Simulation } from "../../testing.ts";
 import { type Action, nameOf, type Schedule } from "./schedule.ts";
 import { must, mustBeEmpty, strike, strikeNode, strikeOne } from "./world.ts";
 
-/** Of version 1 a message has at most 65,536 characters, with its quotes. */
+/** A message of version 1 has at most 65,536 characters, with its quotes. */
 const MAX_TEXT = 20_000;
 /** How long it may take until two have found each other. */
 const RECOVERY_MS = 400_000;
@@ -25,11 +25,14 @@ const RECOVERY_MS = 400_000;
 const DELIVERY_MS = 3000;
 /** How long the server may take to end a conversation; see churn.ts. */
 const LEAVE_MS = 22_000;
-/** When one of version 1 gives up a dial, and how soon it dials again. */
+/** When a client of version 1 gives up a dial, and how soon it dials again. */
 const TIMEOUT_MS = 5000;
 const REDIAL_MS = [200, 2000] as const;
 
-/** With what a server closes the socket of one of version 1, unprovoked. */
+/**
+ * Codes with which a server closes the socket of a client of version 1,
+ * unprovoked.
+ */
 const CLOSE_CODES: ReadonlySet<number> = new Set([
   1005,
   1006,
@@ -39,31 +42,31 @@ const CLOSE_CODES: ReadonlySet<number> = new Set([
   ENDED_BY_SERVER,
 ]);
 
-/** A socket of one of version 1, or a conversation of one of version 2. */
+/** A socket of a client of version 1, or a conversation of one of version 2. */
 interface Run {
   readonly label: string;
   readonly since: number;
-  /** How many messages it has sent. */
+  /** How many messages were sent in it. */
   sent: number;
-  /** Which of them have arrived. */
+  /** The numbers of those that have arrived. */
   readonly arrived: Set<number>;
-  /** Which is the next to arrive, at each receiver. */
+  /** The number that is the next to arrive, at each receiver. */
   readonly due: Map<Run, number>;
-  /** Whether all it sends goes to one receiver. */
+  /** Whether all messages go to one receiver. */
   readonly lasts: boolean;
 }
 
-/** One end, of either version. */
+/** A client of either version. */
 abstract class End {
   readonly name: string;
-  /** Whether it wants to be connected. */
+  /** Whether the client wants to be connected. */
   on = true;
   #run: Run | null = null;
   #runs = 0;
-  /** When the last one was over. */
+  /** When the last run was over. */
   #since: number;
   readonly world: World;
-  /** Whose message was the last to arrive. */
+  /** The run whose message was the last to arrive. */
   heard: Run | null = null;
 
   constructor(world: World, index: number) {
@@ -73,9 +76,9 @@ abstract class End {
   }
 
   abstract readonly isLegacy: boolean;
-  /** Whether it has a partner, as far as it knows. */
+  /** Whether the client has a partner, as far as it knows. */
   abstract readonly connected: boolean;
-  /** Whether it can take what is to be sent. */
+  /** Whether the client can take what is to be sent. */
   abstract readonly open: boolean;
   abstract post(text: string): void;
   abstract close(): void;
@@ -99,7 +102,7 @@ abstract class End {
     this.world.runs.set(run.label, run);
   }
 
-  /** Its socket is closed, or its conversation over. */
+  /** Ends a run, as its socket is closed or its conversation over. */
   protected ended(): Run {
     const { run } = this;
     this.#run = null;
@@ -117,7 +120,8 @@ abstract class End {
     must(from !== undefined, () => `${what} was never sent`);
     const { arrived, due, lasts } = from;
     must(!arrived.has(number), () => `${what} comes again`);
-    // Of one of version 1 nobody knows where its next partner begins to hear it.
+    // Nobody knows where the next partner of a client of version 1 begins to
+    // hear it.
     const expected = due.get(here) ?? (lasts ? 0 : number);
     must(number === expected, () => `${what} comes where #${expected} is due`);
     arrived.add(number);
@@ -128,7 +132,7 @@ abstract class End {
   }
 }
 
-/** One of version 1, which dials again whatever its socket closes with. */
+/** A client of version 1, which dials again whatever its socket closes with. */
 class LegacyEnd extends End {
   readonly isLegacy = true;
   #socket: WebSocketLike | null = null;
@@ -219,7 +223,7 @@ class LegacyEnd extends End {
   }
 }
 
-/** One of version 2, which the first may be the partner of. */
+/** A client of version 2, whose partner may be one of version 1. */
 class PresentEnd extends End {
   readonly isLegacy = false;
   readonly peer: SocketPeer;
@@ -383,7 +387,7 @@ class World {
         return;
       case "leave":
         this.#leftAt = this.now;
-        // Those who would know may be out of reach.
+        // The nodes that would know may be out of reach.
         simulation.leave("code").catch(() => {});
         return;
     }

@@ -26,7 +26,7 @@ const SEED = Number(Deno.env.get("MALICE_SEED") ?? 1);
 
 /** How many messages each sends to the other. */
 const COUNT = 60;
-/** Longer than any backoff, and than a resume takes. */
+/** Time to recover: longer than any backoff, and than a resume takes. */
 const RECOVERY_MS = 240_000;
 const KEY = Uint8Array.from({ length: 16 }, (_, at) => at);
 
@@ -108,9 +108,9 @@ const FORGED_CODES = [1000, 1001, 1006, 1008, 1012, 1013]
 
 interface Step {
   readonly deed: Deed;
-  /** Before which message. */
+  /** The message before which it is done. */
   readonly at: number;
-  /** On whose line: A's, B's or the stranger's. */
+  /** The line on which it is done: A's, B's or the stranger's. */
   readonly side: number;
   readonly way: "up" | "down";
   /** What else is drawn. */
@@ -292,7 +292,7 @@ async function run(plot: Plot, isMild: boolean): Promise<void> {
         peer.send(`${name}${number}`);
         sent[index].push(`${name}${number}`);
       } catch {
-        // It was told the end.
+        // The peer was told the end.
       }
     });
     await pass(number % 10 === 0 ? 700 : 7);

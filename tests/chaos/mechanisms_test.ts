@@ -25,7 +25,7 @@ async function joined(options: SimulatedPeerOptions = {}) {
 
 Deno.test("SocketPeer has no more than a window in flight where nothing is acknowledged", async () => {
   const { simulation, peers: [a] } = await joined({ webrtc: false });
-  // As much as that only where it was seen that the line is fast.
+  // A peer has so much in flight only where it has seen that the line is fast.
   a.send(new Uint8Array(4 * WINDOW_BYTES));
   await simulation.clock.pass(5 * SECOND);
   simulation.stallSockets();
@@ -45,7 +45,7 @@ Deno.test("SocketPeer acknowledges on its new transport when the old one breaks"
   a.send("arrives");
   await simulation.clock.pass(15);
   assertEquals(got[1], ["arrives"]);
-  // Before it has acknowledged; and the other one waits on the old one.
+  // The channel breaks before b has acknowledged, and a waits for that on it.
   simulation.halfOpenChannels(b);
   await simulation.clock.pass(100);
   assertEquals(a.bufferedAmount, 0);
@@ -55,7 +55,7 @@ Deno.test("SocketPeer offers again when the other side's connection is dead and 
   for (const index of [0, 1]) {
     const { simulation, peers } = await joined();
     assertEquals(peers.map(({ path }) => path), ["direct", "direct"]);
-    // The other one still believes in its own.
+    // The other peer still believes in its own connection.
     simulation.halfOpenChannels(peers[index]);
     await simulation.clock.pass(3 * SECOND);
     assertEquals(peers.map(({ path }) => path), ["direct", "direct"]);
@@ -89,7 +89,7 @@ Deno.test("SocketPeer.destroy() tells the other side over the data channel, wher
 
 Deno.test("SocketPeer goes on filling a data channel that was full", async () => {
   const { simulation, peers: [a], got } = await joined();
-  // As much as that only where it was seen that the line is fast.
+  // A peer has so much in flight only where it has seen that the line is fast.
   a.send(new Uint8Array(4 * WINDOW_BYTES));
   await simulation.clock.pass(5 * SECOND);
   simulation.latency = 200;

@@ -34,9 +34,9 @@ import {
   type Sample,
 } from "./world.ts";
 
-/** How long it may take to go on, beside what the links take. */
+/** How long delivery may take to go on, beside what the links take. */
 const RECOVERY_MS = 240_000;
-/** How often it may carry everything. */
+/** How often a way may carry everything. */
 const COPIES = 4;
 /**
  * How long until something comes: a peer that only listens finds that its
@@ -220,7 +220,8 @@ export async function runNetworks(schedule: Schedule): Promise<void> {
       sides[1 - index].arrived === sent.length && peer.bufferedAmount === 0 &&
       peer.connected
     );
-  // It goes on soon: the first of what is owed comes, or all that it is behind.
+  // Delivery goes on soon: the first of what is owed comes, or all that it is
+  // behind.
   const resumed = clock.now() + RESUME_MS + COPIES * transferMs;
   while (!done() && clock.now() < end) {
     await pass(1000);
@@ -241,7 +242,7 @@ export async function runNetworks(schedule: Schedule): Promise<void> {
     must(peer.connected, () => `${nameOf(index)} is not connected`);
   });
 
-  // Where the links were slow, and nothing worse.
+  // The links were slow, and nothing worse has happened.
   if (steps.every(({ action }) => action.do === "send")) {
     must(downgrades <= MOST_DOWNGRADES, () => `${downgrades} downgrades`);
     const { bytes, twiceBytes } = traffic;

@@ -15,7 +15,8 @@ Deno.test("Simulation.crash() is noticed at the other end of a connection whose 
   const [a, b] = [simulation.peer(), simulation.peer()];
   await simulation.clock.pass(SECOND);
   assertEquals([a.path, b.path], ["direct", "direct"]);
-  // It learns of nothing, so it does not close its connection itself.
+  // The frozen peer learns of nothing, so it does not close its connection
+  // itself.
   simulation.freeze(a, 1);
   simulation.halfOpenChannels(a);
   simulation.crash(a);

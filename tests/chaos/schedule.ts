@@ -114,7 +114,7 @@ export interface Directions {
 /** Something happens, and then time passes. */
 export interface Step {
   readonly action: Action;
-  /** In milliseconds. */
+  /** How long, in milliseconds. */
   readonly wait: number;
 }
 

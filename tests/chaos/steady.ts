@@ -84,12 +84,12 @@ export async function runSteady(schedule: Schedule): Promise<void> {
 
   const sides: Side[] = webrtc.map((has) => {
     const peer = makePeer(simulation, schedule, {
-      // Without either nobody could ever connect.
+      // With neither of these nobody could ever connect.
       webrtc: has || !socketFallback,
       socketFallback,
       reconnectDelay: 200,
       maxBufferedBytes: MAX_BUFFERED_BYTES,
-      // Longer than any of these stories.
+      // The timeout is longer than any of these stories.
       resumeTimeout: 2_000_000_000,
     });
     const reader = new Reader(peer);

@@ -251,7 +251,8 @@ export class WindowWatch {
     for (let at = 12; at < packet.length; at = readFrame(packet, at).end) {
       last++;
     }
-    // Sent again, before the peer has looked at what acknowledges it.
+    // The packet is sent again, before the peer has looked at what acknowledges
+    // it.
     if (last <= flight.acknowledged) return;
     const bytes = packet.length;
     flight.sent.set(first, { last, bytes });
@@ -261,7 +262,7 @@ export class WindowWatch {
 
   #acknowledge(flight: InFlight, number: number): void {
     flight.acknowledged = Math.max(flight.acknowledged, number);
-    // In the order of their numbers, as they were sent first.
+    // Packets stand in the order of their numbers, as they were sent first.
     for (const [first, { last, bytes }] of flight.sent) {
       if (last > number) break;
       flight.sent.delete(first);
@@ -281,7 +282,10 @@ interface Sent {
   readonly bytes: number;
 }
 
-/** Two that are joined say the same words, and are both private or neither. */
+/**
+ * Checks that two joined peers say the same words, and are both private or
+ * neither.
+ */
 export function mustBeVerified(one: SocketPeer, other: SocketPeer): void {
   const [ofOne, ofOther] = [one, other].map((peer) =>
     peer instanceof PrivateSocketPeer ? peer.verification : undefined
@@ -292,7 +296,7 @@ export function mustBeVerified(one: SocketPeer, other: SocketPeer): void {
   );
 }
 
-/** After both are closed: nothing is left of them. */
+/** Checks that nothing is left of two peers that are closed. */
 export async function mustBeEmpty(simulation: Simulation): Promise<void> {
   const { clock, places, sockets, openChannels, nodes, engine } = simulation;
   if (engine) {
@@ -301,7 +305,7 @@ export async function mustBeEmpty(simulation: Simulation): Promise<void> {
     for (const { pending } of nodes) {
       must(pending === 0, () => `${pending} peers are left at a node`);
     }
-    // Those of the dead run out.
+    // The claims of dead nodes run out.
     must(engine.claims === 0, () => `${engine.claims} claims are left`);
     for (const node of nodes) node.drain();
     await clock.pass(10_000);

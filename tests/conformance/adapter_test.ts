@@ -147,7 +147,10 @@ function aMoment(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 10));
 }
 
-/** With what a client that says that it is of version 2 is closed. */
+/**
+ * The code and reason with which a client is closed that says that it is of
+ * version 2.
+ */
 async function toldTo(
   url: string,
   headers: Record<string, string> = {},
@@ -306,7 +309,7 @@ function adapterSuite(
     await using pair = await RawPair.open(url, "code");
     pair.a.sendRaw(new Uint8Array(1_000_000));
     const code = await pair.a.closeCode();
-    // By the connection, or before by what is beneath it.
+    // The connection closes the socket, or what is beneath it does so before.
     assert([1009, 4001].includes(code), `${code}`);
     await pair.b.control("peer.lost");
     await using next = await RawPair.open(url, "another code");
@@ -329,7 +332,7 @@ function adapterSuite(
     }
     assertEquals(type, "peer.lost");
     if (name.endsWith("Deno.serve")) {
-      // It frees the socket when the client ends its connection, not before.
+      // Deno frees the socket when the client ends its connection, not before.
       await deaf.endWriting();
     } else {
       await deaf.ended();
@@ -389,7 +392,7 @@ function adapterSuite(
         adapter.url + V2,
         "https://evil.example",
       );
-      // Far more time than it would need to dial again.
+      // This takes far more time than the client would need to dial again.
       await using pair = await RawPair.open(adapter.url, "code");
       await pair.check();
       assertEquals([dials(), errors.map(({ code }) => code)], [1, [
@@ -447,7 +450,7 @@ function adapterSuite(
         }
         for (const connection of connections) connection[Symbol.dispose]();
         assertEquals(status, 503);
-        // On Bun none of them stays open, so that some more follow.
+        // On Bun no such socket stays open, so that some more follow.
         assert(told >= 100 && told < (name.endsWith("bun alone") ? 200 : 101));
       },
       { maxConnections: 1 },
@@ -538,7 +541,7 @@ function adapterSuite(
         using connection = await RawConnection.open(adapter.port);
         const line = `/${V2}&ticket=late HTTP`;
         await connection.write(HANDSHAKE.replace("/ HTTP", line));
-        // On ws it is open before.
+        // On ws the socket is open before.
         if (!beforeUpgrade) await connection.read();
         const counted = async () => {
           while (await adapter.connections() === 0) await aMoment();
@@ -749,7 +752,7 @@ function adapterSuite(
     await using pair = await RawPair.open(adapter.url, "code");
     await using waiting = await RawClient.pair(adapter.url, "another", "c");
     await waiting.control("peer.waiting");
-    // One that does not answer holds it up.
+    // A client that does not answer holds the end up.
     using _silent = await RawConnection.upgrade(adapter.port);
     for (let count = 0; count < 4; count++) await adapter.event("open");
     const closing = adapter.close({ drainTimeout: 700 });
@@ -783,7 +786,8 @@ function adapterSuite(
     await adapter.close({ drainTimeout: 50 });
     // Deno can't: there, ending its process does.
     if (name.endsWith("Deno.serve")) return;
-    // Long before it would have given up waiting for the closing handshake.
+    // The end comes long before the server gives up waiting for the closing
+    // handshake.
     await deadline(silent.ended(), 3000);
     await adapter.event("close");
     assertEquals(await adapter.connections(), 0);

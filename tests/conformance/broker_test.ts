@@ -49,11 +49,11 @@ interface Engine extends AsyncDisposable {
   broker(): Broker;
   /** Lets the lease of a node run out. */
   endLease(node: string): Promise<void>;
-  /** Answers nobody, until it fails. */
+  /** Lets the engine answer nobody, until it fails. */
   stall(): void;
-  /** Ends on the spot. */
+  /** Ends the engine on the spot. */
   fail(): Promise<void>;
-  /** Starts again, with nothing. */
+  /** Starts the engine again, with nothing. */
   restart(): Promise<void>;
   /** Cuts all connections that listen, and takes new ones. */
   cut(): Promise<void>;
@@ -216,7 +216,7 @@ class NatsWorld extends ProcessWorld<NatsServer> {
     };
     const before = await connections();
     this.proxy.cut();
-    // It takes a moment until the server knows.
+    // The server knows only after a moment.
     await eventually(async () => {
       const now = await connections();
       return !before.some((connection) => now.includes(connection));
@@ -266,7 +266,7 @@ class Node implements AsyncDisposable {
         this.told.at(-1) !== "down" || this.reasons.at(-1) !== reason.message,
       );
       this.reasons.push(reason.message);
-      // Told again it is for another reason.
+      // An engine that is away is told again for another reason.
       if (this.told.at(-1) === "down") this.#wake();
       else this.#tell("down");
     },
@@ -356,7 +356,7 @@ function brokerSuite({ name: kind, ignore, start }: Kind): void {
     await using alice = await Node.enter(engine, "alice");
     await using bob = await Node.enter(engine, "bob");
     const values = Uint8Array.from({ length: 256 }, (_, value) => value);
-    // It is a part of its memory.
+    // The message is a part of a larger buffer.
     const part = new Uint8Array(300).subarray(20, 276);
     part.set(values);
     alice.broker.send("bob", part);
@@ -411,7 +411,7 @@ function brokerSuite({ name: kind, ignore, start }: Kind): void {
     assertEquals(await alice.broker.isAlive("robert"), true);
     assertEquals(await bob.broker.renew(), 2);
     assertEquals(await bob.broker.claim("key"), "robert");
-    // Once more the same changes nothing.
+    // Entering under the same name once more changes nothing.
     await bob.broker.enter("robert");
     alice.say("robert", "once");
     alice.say("robert", "last");
@@ -480,7 +480,7 @@ function brokerSuite({ name: kind, ignore, start }: Kind): void {
     await Promise.all(own.map((key) => alice.broker.claim(key)));
     await bob.broker.claim("bobs");
     const keys = ["bobs", ...own, "nobodys"];
-    // It would be gone at once.
+    // A claim that was kept for so short would be gone at once.
     const lost = await alice.broker.keep(["bobs", "nobodys"], 1);
     assertEquals(lost, ["bobs", "nobodys"]);
     assertEquals(await alice.broker.keep(keys, 60_000), ["bobs", "nobodys"]);
@@ -541,7 +541,7 @@ function brokerSuite({ name: kind, ignore, start }: Kind): void {
     );
     assertEquals(alice.told, ["up", "down", "up"]);
     assertEquals(bob.told, ["up", "down", "up"]);
-    // They hold their leases, but do not listen before they enter again.
+    // The nodes hold their leases, but do not listen before they enter again.
     assertEquals(await alice.broker.isAlive("bob"), false);
     await bob.broker.enter("robert");
     assertEquals(await alice.broker.isAlive("robert"), true);
@@ -562,7 +562,7 @@ function brokerSuite({ name: kind, ignore, start }: Kind): void {
     assertEquals(await alice.broker.renew(), 2);
     await engine.endLease("bob");
     assertEquals(await alice.broker.renew(), 1);
-    // It is not mended, neither then nor later.
+    // A lease that has ended is not mended, neither then nor later.
     assertEquals(await bob.broker.renew(), 0);
     assertEquals(await bob.broker.renew(), 0);
     assertEquals(await alice.broker.isAlive("bob"), false);
@@ -575,12 +575,12 @@ function brokerSuite({ name: kind, ignore, start }: Kind): void {
     await using bob = await Node.enter(engine, "bob");
     await bob.broker.claim("old");
     engine.stall();
-    // It is asked, never answered, and must not be asked again.
+    // What was asked and never answered must not be asked again.
     alice.broker.claim("unanswered").catch(() => {});
     await engine.fail();
     await Promise.all([alice.reach("down"), bob.reach("down")]);
     for (const name of ["alice", "bob", "robert"]) alice.say(name, "meanwhile");
-    // It may stay open, too.
+    // A question may stay open, too.
     alice.broker.claim("meanwhile").catch(() => {});
     await engine.restart();
     await Promise.all([alice.reach("up"), bob.reach("up")]);
@@ -603,7 +603,7 @@ function brokerSuite({ name: kind, ignore, start }: Kind): void {
     assertEquals(alice.told, ["down"]);
     alice.broker.enter("alice").catch(() => {});
     alice.say("alice", "early");
-    // It comes and goes until it is closed.
+    // A node that waits for its engine can be closed.
     await using bob = await Node.open(engine.broker());
     await bob.broker.close();
     await engine.restart();
@@ -846,7 +846,7 @@ function redisSuite(
     nodes[1].say("node1", "last");
     await nodes[1].broker.close();
     await nodes[0].received(1);
-    // One that is being made does not stay either.
+    // A connection that is being made does not stay either.
     const early = redisBroker({ client });
     const opening = early.open(nodes[0].handlers);
     await Promise.all(nodes.map(({ broker }) => broker.close()));
@@ -881,7 +881,7 @@ function redisSuite(
     await using engine = await RedisWorld.start(connect);
     await using alice = await Node.enter(engine, "alice");
     const { port } = engine.server;
-    // It follows one that is not there.
+    // The server becomes a replica of one that is not there.
     await engine.server.command("REPLICAOF", "127.0.0.1", String(port));
     await assertRejects(() => alice.broker.claim("key"), Error, "READONLY");
     await alice.reach("down");
@@ -911,7 +911,7 @@ async function serveAsOld(connection: Deno.Conn): Promise<void> {
       }
     }
   } catch {
-    // It was cut.
+    // The connection was cut.
   }
   connection.close();
 }
@@ -1082,7 +1082,7 @@ function natsSuite(): void {
     const [, rule] = text.match(/permissions: (\{[^`]+)```/)!;
     const permissions = rule.replaceAll(/\n \*/g, "\n");
     const rights = permissions.match(/"[^"]+"/g)!;
-    // One user has all of them, each other lacks one.
+    // One user has all of the rights, each other lacks one.
     const users = ["", ...rights].map((right, index) => {
       const [less] = [permissions.replace(right, '"none"')];
       return `{ user: "user${index}", password: "p", permissions: ${
@@ -1216,7 +1216,7 @@ function natsSuite(): void {
     nodes[1].say("node1", "last");
     await nodes[1].broker.close();
     await nodes[0].received(1);
-    // One that is being made does not stay either.
+    // A connection that is being made does not stay either.
     const early = natsBrokerAt(server.url);
     const opening = early.open(nodes[0].handlers);
     await Promise.all(nodes.map(({ broker }) => broker.close()));

@@ -23,7 +23,7 @@ Deno.test("SocketPeerServer on node:http has that server and a ws server of its 
   const server = createServer();
   const peerServer = new SocketPeerServer(server);
   assertStrictEquals(peerServer.server, server);
-  // At once, as in the first socketpeer.
+  // The `ws` server is there at once, as in the first socketpeer.
   assert(peerServer.socket instanceof WebSocketServer);
   // Whoever counts sockets there is told of them, as by any server of ws.
   let connections = 0;
@@ -151,7 +151,7 @@ Deno.test({
     await using _folder = {
       [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }),
     };
-    // As a package manager installs it.
+    // The package lies where a package manager puts it.
     await Deno.mkdir(`${folder}/node_modules`);
     await Deno.symlink(
       fileURLToPath(new URL(".", import.meta.resolve("ws"))),

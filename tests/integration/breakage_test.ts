@@ -51,7 +51,7 @@ async function exchange(
   options: SocketPeerOptions[],
   harm: (step: number) => void | Promise<void>,
 ): Promise<void> {
-  // Whether the harm was done at all.
+  // Losses show whether any harm was done at all.
   let losses = 0;
   const peers = options.map((own) =>
     new SocketPeer({ pairCode: "code", url, reconnectDelay: 20, ...own })

@@ -8,9 +8,9 @@ import {
 } from "../support/raw_client.ts";
 import { type Outcome, ServerProcess } from "../support/server_process.ts";
 
-/** On a port of its own, with no word of what goes right. */
+/** Flags for a port of its own, and no word of what goes right. */
 const QUIET = ["--port=0", "--host=127.0.0.1", "--log-level=error"];
-/** The same, with an address for who operates it. */
+/** The same flags, with an address for operators. */
 const PROBED = [...QUIET, "--metrics-port=0"];
 
 /** Runs the command to an end that it comes to by itself. */
@@ -57,7 +57,8 @@ Deno.test("server.ts prints its address and serves the demo page and the librari
   await using command = new ServerProcess(["--port", "0"]);
   const address = await command.address();
   assert(Number(address.port) > 0);
-  // It listens on every address of this machine, and prints one that opens.
+  // The command listens on every address of this machine, and prints one that
+  // opens.
   assertEquals(address.hostname, "localhost");
   const files = {
     "/": [/^text\/html\b/, /<!doctype html>/i],
@@ -190,7 +191,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
       await using waiting = await RawClient.pair(url, "another", "c");
       await waiting.control("peer.waiting");
       await using silent = await RawClient.open(url);
-      // One that does not answer, and one that has not finished its request.
+      // One client does not answer, and one has not finished its request.
       const port = Number(address.port);
       using _mute = await RawConnection.upgrade(port);
       using slow = await RawConnection.open(port);
@@ -310,7 +311,7 @@ Deno.test({
     await using command = new ServerProcess(args);
     const port = Number((await command.address()).port);
     const metrics = await command.metrics();
-    // It does not answer, so there is something to wait for.
+    // The client does not answer, so there is something to wait for.
     using _mute = await RawConnection.upgrade(port);
 
     command.kill("SIGTERM");
@@ -395,7 +396,7 @@ Deno.test("server.ts prints where it is in the network, and what its page takes 
   const [local] = (await (await fetch(href)).text())
     .match(/data-network="[^"]*"/)!;
   assertEquals(local, `data-network="${addresses.join(", ")}"`);
-  // It is told to nobody else.
+  // The addresses are told to nobody else.
   using connection = await RawConnection.open(Number(port));
   const { body } = await connection.request(
     "GET / HTTP/1.1\r\nHost: example.org\r\n\r\n",

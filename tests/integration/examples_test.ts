@@ -14,7 +14,7 @@ import { RawPair } from "../support/raw_client.ts";
 import { startServer } from "../support/start_server.ts";
 
 const MAX_LINES = 60;
-/** Of a file that is never sent whole. */
+/** The size of a file that is never sent whole. */
 const SIZE = 4_000_000_000;
 
 const examples = [...Deno.readDirSync(new URL("examples/", root))]

@@ -52,14 +52,14 @@ class Guesser {
     const answer = await client.control("peer.waiting")
       .then(() => null, () => client.closeCode());
     await client.close();
-    // It counts as failed only when the server has heard of its end.
+    // The attempt counts as failed only when the server has heard of its end.
     await this.#server.until(() =>
       this.#server.peerServer.stats.connections <= stats.connections
     );
     return answer;
   }
 
-  /** Goes on until it is refused; how many guesses it had. */
+  /** Guesses until it is refused; resolves with how many guesses it had. */
   async exhaust(forged?: (count: number) => string): Promise<number> {
     for (let count = 0; count < 100; count++) {
       const code = await this.guess(forged?.(count));

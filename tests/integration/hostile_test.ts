@@ -167,7 +167,7 @@ Deno.test("SocketPeerServer gives up a peer that is half open, and tells the oth
   await using client = await RawClient.pair(url, "code", "a");
   await client.control("peer.found");
   await client.control("peer.lost");
-  // Its place is kept: it may come back.
+  // The client's place is kept, as it may come back.
   await using back = await RawClient.pair(url, "code", "gone", {
     partner: "a",
   });

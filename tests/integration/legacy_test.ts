@@ -13,7 +13,7 @@ function peersUrl({ url }: TestServer): string {
 /** Two of version 1 that have found each other, in the order of arrival. */
 async function joinLegacyPair(url: string) {
   const a = await LegacyClient.pair(url, "yolo");
-  // When it is heard, it waits.
+  // A client that was heard waits.
   await a.heard();
   const b = await LegacyClient.pair(url, "yolo");
   assertEquals(await a.next("peer.found"), { initiator: false });
@@ -180,7 +180,7 @@ Deno.test("SocketPeerServer has version 1 wait again when its partner of version
     assertEquals(await old.next("peer.found"), { initiator: false });
     await young.control("peer.found");
     await young.close(code);
-    // Its place is kept for nobody, and an old id is like any other.
+    // The client's place is kept for nobody, and an old id is like any other.
     const back = await RawClient.open(url);
     back.send("pair", pairData("yolo", `young ${code}`));
     assertEquals(await back.control("peer.found"), FOUND);

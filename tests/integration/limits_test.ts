@@ -1,6 +1,6 @@
 /**
- * Every limit of a server, crossed over a real socket: how who crosses it is
- * told, and how the operator is.
+ * Every limit of a server, crossed over a real socket: how the client that
+ * crosses it is told, and how the operator is.
  */
 
 import { assert, assertEquals } from "@std/assert";
@@ -30,10 +30,10 @@ const WAIT_MS = 20_000;
 /** What the header of the proxy says; loopback is not counted by address. */
 const FORWARDED = { "x-forwarded-for": "192.0.2.1" };
 const PROXIED = { trustProxy: "x-forwarded-for" };
-/** One at once, and no more as long as a test takes. */
+/** A rate of one at once, and no more as long as a test takes. */
 const ONCE = { burst: 1, perSecond: 0.001 };
 
-/** A limit, and what happens to who crosses it. */
+/** A limit, and what happens to a client that crosses it. */
 interface Row {
   readonly options?: SocketPeerServerOptions;
   /** Crosses it, and gives the HTTP status or the close code of the answer. */
@@ -85,7 +85,7 @@ async function pairOnce(
   return await client.closeCode();
 }
 
-/** One with a place, alone. */
+/** A client that has a place, alone. */
 async function waiting(server: ObservedServer): Promise<RawClient> {
   const client = await RawClient.pair(
     server.peersUrl,
@@ -98,7 +98,7 @@ async function waiting(server: ObservedServer): Promise<RawClient> {
   return client;
 }
 
-/** One that has asked for a place, and hears and says nothing after. */
+/** A client that has asked for a place, and hears and says nothing after. */
 async function deaf(
   { port }: ObservedServer,
   id = "deaf",
@@ -215,7 +215,7 @@ const LIMITS: Readonly<Record<Limit, Row>> = {
   controlRate: {
     options: { controlRate: ONCE },
     async cross(server) {
-      // Its `pair` is one.
+      // The client's `pair` was one control message.
       await using client = await waiting(server);
       client.send("upgrade");
       return await client.closeCode();
@@ -226,7 +226,7 @@ const LIMITS: Readonly<Record<Limit, Row>> = {
   addressControlRate: {
     options: { ...PROXIED, addressControlRate: ONCE },
     async cross(server) {
-      // It answers no heartbeat: that would be one more.
+      // The client answers no heartbeat: that would be one message more.
       using _first = await deaf(server);
       await server.until((events) => events.at(-1)?.type === "wait");
       return await pairOnce(server, "another code");
@@ -303,7 +303,7 @@ const OTHERS: Readonly<Record<string, Row>> = {
       let closing: Promise<void>;
       let status: number;
       {
-        // It does not answer, so there is something to wait for.
+        // The client does not answer, so there is something to wait for.
         using _mute = await deaf(server);
         await server.until((events) => events.at(-1)?.type === "wait");
         closing = server.peerServer.close({ drainTimeout: 10_000 });

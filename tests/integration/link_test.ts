@@ -73,7 +73,7 @@ function sink(greeting = new Uint8Array()) {
         self.received += length;
       }
     } catch {
-      // It was cut.
+      // The connection was cut.
     }
     connections.delete(connection);
     self.ended++;
@@ -109,7 +109,7 @@ function flood(connection: Deno.TcpConn) {
     try {
       while (!stopped) await connection.write(chunk);
     } catch {
-      // It was closed.
+      // The connection was closed.
     }
   })();
   return async () => {

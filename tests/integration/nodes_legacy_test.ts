@@ -45,7 +45,7 @@ class Scene implements AsyncDisposable {
     return new Scene(stack.move(), nodes);
   }
 
-  /** One of version 1 that waits at a node, which owns the code then. */
+  /** A client of version 1 that waits at a node, which owns the code then. */
   async waiting(node: number, code: string): Promise<LegacyClient> {
     const { peersUrl } = this.nodes[node];
     const waits = this.#another(node, "wait");

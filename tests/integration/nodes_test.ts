@@ -29,7 +29,7 @@ class Node extends ServerProcess {
     super([
       ...["--host=127.0.0.1", `--port=${port}`, "--metrics-port=0"],
       ...[`--broker=${broker}`, "--log-level=info"],
-      // So that a peer soon notices one that stands still.
+      // With these a peer soon notices a node that stands still.
       ...["--heartbeat-interval=1000", "--drain-timeout=2000"],
     ], { SOCKETPEER_BROKER_SECRET: SECRET });
   }
@@ -218,7 +218,7 @@ test("SocketPeer loses nothing while a node stands still for longer than its lea
     );
     await Promise.all([regained, woken]);
   });
-  // It has found out by its own clock.
+  // The node has found out by its own clock.
   await nodes[0].logged(/ error broker /);
 });
 
@@ -244,7 +244,7 @@ test("SocketPeer loses nothing while all nodes behind one balancer are restarted
       const port = await old.port();
       old.kill("SIGTERM");
       assertEquals((await old.ended()).code, 0);
-      // Where the balancer knows it to be.
+      // The new node is where the balancer looks for one.
       const node = await scene.start(port);
       assertEquals((await node.probe("readyz")).status, 200);
     }
@@ -311,7 +311,7 @@ test("Nothing in the engine tells a pair code or a key", async () => {
   assertMatch(heard, /"PUBLISH"/i);
   for (const text of [pairCode, ...keys]) {
     assertFalse(heard.includes(text), text);
-    // In base64 its middle is the same wherever it begins.
+    // In base64 the middle of a text is the same wherever the text begins.
     for (const start of [0, 1, 2]) {
       const coded = btoa(text.slice(start)).slice(0, -4);
       assertFalse(heard.includes(coded), coded);

@@ -42,7 +42,9 @@ class Server extends ServerProcess {
     return this.logged(new RegExp(`(?: info pair [^]*){${count}}`));
   }
 
-  /** Tells it to stop; resolves with how, and after how long, it did. */
+  /**
+   * Tells the server to stop; resolves with how, and after how long, it did.
+   */
   async stop(): Promise<{ code: number; stoppedMs: number }> {
     const toldAt = performance.now();
     this.kill("SIGTERM");
@@ -136,7 +138,7 @@ Deno.test({
       proxy.aim(await next.port());
       const { code, stoppedMs } = await server.stop();
       assertEquals(code, 0);
-      // By itself, and not because its time was over.
+      // The server has stopped by itself, and not because its time was over.
       assertLess(stoppedMs, DRAIN_MS);
       // Both conversations have come over, whether they need it or not.
       await next.paired(2);

@@ -298,7 +298,7 @@ Deno.test("SocketPeerServer tells the other peer of a connection that breaks, an
   await using a = await RawClient.pair(url, "code", "a");
   await a.control("peer.waiting");
   {
-    // Not even a close frame comes from this one.
+    // Not even a close frame comes from this client.
     using b = await RawConnection.upgrade(server.port);
     const data = pairData("code", "b");
     await b.write(webSocketFrame(1, JSON.stringify({ type: "pair", data })));
@@ -367,7 +367,7 @@ Deno.test("SocketPeerServer asks pairCodeValidator, and says no where it does", 
   await using server = startServer({
     async pairCodeValidator(pairCode) {
       asked.push(pairCode);
-      // As one that looks it up somewhere.
+      // The validator takes a turn, as one does that looks a code up somewhere.
       await new Promise((resolve) => setTimeout(resolve));
       if (pairCode === "broken") throw new Error("The database is down");
       return pairCode.startsWith("good");
@@ -464,7 +464,7 @@ Deno.test("SocketPeerServer.close() harms nothing when it is called again", asyn
 
 Deno.test("SocketPeerServer.close() does not wait for clients that do not answer", async () => {
   await using server = startServer();
-  // One that closes nothing, one that has asked for nothing yet.
+  // One client closes nothing, one has asked for nothing yet.
   using joined = await RawConnection.upgrade(server.port);
   const data = pairData("code", "a");
   await joined.write(webSocketFrame(1, JSON.stringify({ type: "pair", data })));
@@ -523,7 +523,7 @@ Deno.test("SocketPeerServer stands messages of all kinds, and another pair goes 
   const url = peersUrl(server);
   await using pair = await RawPair.open(url, "code");
   for (const garbage of GARBAGE) {
-    // Of one that has no place, and of one that has.
+    // One client has no place, one has a place.
     await using stranger = await RawClient.open(url);
     stranger.sendRaw(garbage);
     await using joined = await RawClient.pair(url, "another code", "j");

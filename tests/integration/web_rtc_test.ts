@@ -6,7 +6,8 @@ import { AnsweringProcess } from "../support/answering_process.ts";
 
 const PATIENCE_MS = 45_000;
 
-// Not imported from tests/support/web_rtc.ts, which would load them here.
+// The names are not imported from tests/support/web_rtc.ts, which would load
+// the packages here.
 const NAMES = ["@roamhq/wrtc", "node-datachannel", "werift"];
 
 for (const first of NAMES) {

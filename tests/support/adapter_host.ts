@@ -47,7 +47,7 @@ const HOST = "127.0.0.1";
 /** What others than the server answer on a busy one. */
 export const OTHERS = { path: "/mine", body: "Mine", upgradeStatus: 418 };
 
-/** Starts a server, and tells what it tells. */
+/** Starts a server, and passes on what it tells. */
 export async function hostServer(
   kind: HostKind,
   options: HostOptions,

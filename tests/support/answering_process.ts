@@ -32,18 +32,18 @@ export class AnsweringProcess implements AsyncDisposable {
     );
   }
 
-  /** Its next line; undefined where it has ended instead. */
+  /** The program's next line; undefined where it has ended instead. */
   async answer(): Promise<string | undefined> {
     const { value, done } = await this.#lines.next();
     return done ? undefined : value;
   }
 
-  /** Kills it, if it has not ended by itself. */
+  /** Kills the program, if it has not ended by itself. */
   kill(): void {
     try {
       this.#child.kill("SIGKILL");
     } catch {
-      // It has.
+      // The program has ended.
     }
   }
 

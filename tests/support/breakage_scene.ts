@@ -26,7 +26,7 @@ const SIDES = [0, 1] as const;
 const LIMIT_MS = 90_000;
 
 declare global {
-  /** In a page. */
+  /** The meter of a page. */
   var meter: Meter;
 }
 
@@ -216,7 +216,7 @@ export class Scene implements AsyncDisposable {
   /** Begins to count anew, where a new conversation has begun. */
   async startMeters(): Promise<void> {
     await this.each((peer) => createMeterOf(peer));
-    // Not before both count.
+    // Neither sends before both count.
     await this.each((peer) => peer.run(() => meter.start()));
   }
 

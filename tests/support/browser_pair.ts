@@ -23,7 +23,7 @@ const FLAGS = [
   // Containers and CI run as root, where Chromium's sandbox cannot start.
   "--no-sandbox",
   "--disable-gpu",
-  // Nothing that it asks of its maker's servers matters here.
+  // Nothing that Chromium asks of its maker's servers matters here.
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-quic",
@@ -71,7 +71,7 @@ export interface RecordedEvent {
 }
 
 declare global {
-  /** In a page. */
+  /** The recorder of a page. */
   var recorder: Recorder;
 }
 
@@ -177,7 +177,7 @@ export class Traffic {
     this.#peers = peers;
   }
 
-  /** Starts it. Every message has so many bytes beside its number. */
+  /** Starts the traffic. Every message has so many bytes beside its number. */
   static async start(
     peers: readonly PagePeer[],
     paddingBytes = 0,
@@ -190,7 +190,7 @@ export class Traffic {
     return new Traffic(peers);
   }
 
-  /** Waits until it has gone on for so many messages at each peer. */
+  /** Waits until the traffic has gone on for so many messages at each peer. */
   async flow(messages = 100): Promise<void> {
     await Promise.all(
       this.#peers.map((peer) =>
@@ -199,7 +199,9 @@ export class Traffic {
     );
   }
 
-  /** Stops it, and checks that every message came once and in order. */
+  /**
+   * Stops the traffic, and checks that every message came once and in order.
+   */
   async stop(): Promise<void> {
     const peers = this.#peers;
     await Promise.all(
@@ -247,7 +249,7 @@ export async function launchBrowser(
     executablePath,
     env: { ...Deno.env.toObject(), ...env },
     args: [...FLAGS, ...flags],
-    // One that is stopped for a while answers nothing meanwhile.
+    // A browser that is stopped for a while answers nothing meanwhile.
     protocolTimeout: 300_000,
   });
 }

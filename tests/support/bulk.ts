@@ -7,7 +7,7 @@ export interface Bulk {
 }
 
 declare global {
-  /** In a page. */
+  /** The counts of a page. */
   var bulk: Bulk;
 }
 

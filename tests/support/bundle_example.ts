@@ -56,7 +56,7 @@ async function build(example: string): Promise<string> {
     });
     return text;
   } finally {
-    // Its child process would keep this one alive.
+    // The child process of esbuild would keep this one alive.
     await esbuild.stop();
   }
 }

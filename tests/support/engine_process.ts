@@ -5,7 +5,7 @@ export const LIMIT_MS = 15_000;
 
 /** An engine of this machine, which keeps nothing; gone with its scope. */
 export abstract class EngineProcess implements AsyncDisposable {
-  /** What it may write into. */
+  /** The folder that the engine may write into. */
   protected readonly folder: string;
   #child: Deno.ChildProcess | null = null;
 
@@ -13,13 +13,13 @@ export abstract class EngineProcess implements AsyncDisposable {
     this.folder = folder;
   }
 
-  /** What starts it, with nothing in it, where it was before. */
+  /** The command that starts the engine, empty, where it was before. */
   protected abstract commandLine(): Promise<[path: string, ...args: string[]]>;
 
-  /** Whether it takes what it is told. */
+  /** Whether the engine takes what it is told. */
   protected abstract answers(): Promise<boolean>;
 
-  /** Starts it, with nothing in it, where it was before. */
+  /** Starts the engine, empty, where it was before. */
   async start(): Promise<void> {
     const [path, ...args] = await this.commandLine();
     this.#child = new Deno.Command(path, {
@@ -34,7 +34,7 @@ export abstract class EngineProcess implements AsyncDisposable {
     await deadline(settled(), LIMIT_MS);
   }
 
-  /** Ends it on the spot, as a machine that fails. */
+  /** Ends the engine on the spot, as a machine that fails. */
   async kill(): Promise<void> {
     const child = this.#child;
     this.#child = null;
@@ -42,7 +42,7 @@ export abstract class EngineProcess implements AsyncDisposable {
     await child?.status;
   }
 
-  /** Stops it, and has it go on: it answers nobody meanwhile. */
+  /** Stops the engine, and has it go on: it answers nobody meanwhile. */
   signal(signal: "SIGSTOP" | "SIGCONT"): void {
     this.#child!.kill(signal);
   }

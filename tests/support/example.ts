@@ -54,20 +54,23 @@ export class Example implements AsyncDisposable {
     });
   }
 
-  /** Starts one with the command that the table has for it. */
+  /** Starts an example with the command that the table has for it. */
   static start(file: string, options: ExampleOptions = {}): Example {
     const [command, ...words] = commands().get(file)!.split(" ");
     const at = words.indexOf(`examples/${file}`);
     return new Example(command === "deno" ? Deno.execPath() : command, [
       ...words.slice(0, at),
-      // It may run in a folder of its own.
+      // The example may run in a folder of its own.
       ...[`--config=${fileURLToPath(new URL("deno.json", root))}`],
       fileURLToPath(new URL(`examples/${file}`, root)),
       ...options.args ?? [],
     ], options);
   }
 
-  /** Starts one in a Node of that version, as one file that lies in `cwd`. */
+  /**
+   * Starts an example in a Node of that version, as one file that lies in
+   * `cwd`.
+   */
   static async startInNode(
     file: string,
     major: number,
@@ -75,7 +78,7 @@ export class Example implements AsyncDisposable {
   ): Promise<Example> {
     const path = `${options.cwd}/${file}`;
     await Deno.writeTextFile(path, await bundleExample(file));
-    // Later ones have a WebSocket of themselves.
+    // Later versions of Node have a WebSocket by themselves.
     const flags = major < 22 ? ["--experimental-websocket"] : [];
     return new Example("node", [
       ...flags,
@@ -84,7 +87,10 @@ export class Example implements AsyncDisposable {
     ], options);
   }
 
-  /** Waits until it has printed something; resolves to what is in brackets. */
+  /**
+   * Waits until the example has printed something; resolves to what is in
+   * brackets.
+   */
   async until(pattern: RegExp): Promise<string> {
     const found = async () => {
       for (;;) {
@@ -111,12 +117,12 @@ export class Example implements AsyncDisposable {
     await this.#input.close();
   }
 
-  /** Asks it to end. */
+  /** Asks the example to end. */
   terminate(): void {
     this.#child.kill("SIGTERM");
   }
 
-  /** Waits for its end; resolves to its exit code. */
+  /** Waits for the example's end; resolves to its exit code. */
   async code(): Promise<number> {
     try {
       return (await deadline(this.#child.status, PATIENCE_MS)).code;
@@ -129,7 +135,7 @@ export class Example implements AsyncDisposable {
     try {
       this.#child.kill("SIGKILL");
     } catch {
-      // It has ended.
+      // The process has ended.
     }
     await this.#finished;
     await this.#child.status;
@@ -144,7 +150,7 @@ export class Example implements AsyncDisposable {
   }
 }
 
-/** A folder of its own. */
+/** Makes a folder, which is gone with its scope. */
 export async function temporaryFolder(): Promise<
   AsyncDisposable & { readonly path: string }
 > {

@@ -92,11 +92,11 @@ export class FakeServer {
   readonly exchange: Exchange;
   /** Connections that have reported their end. */
   readonly ended: Connection[] = [];
-  /** With which code and reason each of them ended. */
+  /** The code and reason with which each of them ended. */
   readonly ends: { code: number; reason: string }[] = [];
   /** Sockets that were reported closed. */
   readonly closed: Connection[] = [];
-  /** With which code and reason each of them was. */
+  /** The code and reason with which each of them was closed. */
   readonly closes: { code: number; reason: string }[] = [];
   #events: ServerEvent[] = [];
   pairCodeValidator: Validator = () => true;
@@ -173,7 +173,9 @@ export class FakeServer {
     return peer;
   }
 
-  /** One of version 1 that has sent its `pair`, which says the code alone. */
+  /**
+   * A client of version 1 that has sent its `pair`, which says the code alone.
+   */
   async joinLegacy(
     code: unknown = "s3cret",
     address?: string,

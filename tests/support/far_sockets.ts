@@ -126,7 +126,7 @@ async function descriptorOf(
       if (target === `socket:[${inode}]`) return Number(name);
     }
   } catch {
-    // It has ended, or is not to be looked into.
+    // The process has ended, or may not be looked into.
   }
 }
 

@@ -3,7 +3,7 @@ import { findFile } from "./find_file.ts";
 /** How to start a browser. */
 export interface BrowserChoice {
   executablePath: string;
-  /** What it needs in its environment beside what is there. */
+  /** What the browser needs in its environment, beside what is there. */
   env: Record<string, string>;
 }
 
@@ -17,7 +17,10 @@ const CHROMIUM_NAMES = [
   "chrome.exe",
 ];
 
-/** Where they are put on macOS and Windows, which is not on the `PATH`. */
+/**
+ * Where Chrome and Chromium are put on macOS and Windows, which is not on the
+ * `PATH`.
+ */
 const CHROMIUM_PLACES = [
   "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
   "/Applications/Chromium.app/Contents/MacOS/Chromium",
@@ -28,7 +31,7 @@ const CHROMIUM_PLACES = [
 /** What Firefox is called on the `PATH`: Debian has it by another name. */
 const FIREFOX_NAMES = ["firefox", "firefox-esr", "firefox.exe"];
 
-/** Where it is put on macOS and Windows. */
+/** Where Firefox is put on macOS and Windows. */
 const FIREFOX_PLACES = [
   "/Applications/Firefox.app/Contents/MacOS/firefox",
   "C:\\Program Files\\Mozilla Firefox\\firefox.exe",

@@ -13,17 +13,17 @@ export class Chance {
     return Math.floor(this.#random() * limit);
   }
 
-  /** One of these. */
+  /** Draws one of some values. */
   pick<T>(values: readonly T[]): T {
     return values[this.below(values.length)];
   }
 
-  /** So many bytes. */
+  /** Draws so many bytes. */
   bytes(length: number): Uint8Array<ArrayBuffer> {
     return Uint8Array.from({ length }, () => this.below(256));
   }
 
-  /** So many UTF-16 units, lone surrogates and control characters too. */
+  /** Draws so many UTF-16 units, lone surrogates and control characters too. */
   text(length: number): string {
     const highest = [0x20, 0x7f, 0x800, 0x10000];
     return String.fromCharCode(

@@ -6,7 +6,7 @@ export interface LinkShape {
   readonly queueBytes?: number;
   /** How long everything takes beyond that, one way. */
   readonly delayMs?: number;
-  /** That is longer or shorter by up to this, and nothing overtakes. */
+  /** How much longer or shorter that may be; nothing overtakes. */
   readonly jitterMs?: number;
   /** The part of all packets that is lost, from 0 to 1. */
   readonly loss?: number;
@@ -34,25 +34,25 @@ const QUEUE_BYTES = 65_536;
  * rate lower nor the next link's delay longer.
  */
 export class Link {
-  /** How it is now; may be changed while it is used. */
+  /** What the link is like now; may be changed while it is used. */
   shape: LinkShape;
-  /** Nothing passes. */
+  /** Whether nothing passes. */
   dead = false;
-  /** What its queue has taken, headers included. */
+  /** Bytes that the queue has taken, headers included. */
   carriedBytes = 0;
-  /** Packets that its queue had no room for, or that were lost. */
+  /** Packets that the queue had no room for, or that were lost. */
   droppedPackets = 0;
   #freeAt = 0;
   #lastAt = 0;
   readonly #travelling: Travelling[] = [];
   #timer?: ReturnType<typeof setTimeout>;
 
-  /** Makes one; with no shape everything passes at once. */
+  /** Makes a link; with no shape everything passes at once. */
   constructor(shape: LinkShape = {}) {
     this.shape = shape;
   }
 
-  /** What waits in front of it, in bytes. */
+  /** Bytes that wait in front of the link. */
   queuedBytes(at = performance.now()): number {
     const { bytesPerSecond = Infinity } = this.shape;
     if (bytesPerSecond === Infinity) return 0;
@@ -118,7 +118,7 @@ export class Link {
     const due = this.#travelling.findIndex(({ at }) => at > now);
     const arrived = this.#travelling.slice(0, due < 0 ? undefined : due);
     for (const { at, passenger } of arrived) {
-      // It was on its way when the link died.
+      // The packet was on its way when the link died.
       if (this.dead) passenger.lost?.(at);
       else passenger.arrived(at);
     }
@@ -129,13 +129,13 @@ export class Link {
 
 /** A host's access to the network, which all that it sends and gets shares. */
 export class AccessLink {
-  /** From the host. */
+  /** The link from the host. */
   readonly up: Link;
-  /** To the host. */
+  /** The link to the host. */
   readonly down: Link;
   #mending?: ReturnType<typeof setTimeout>;
 
-  /** Makes one that is alike in both directions, or not. */
+  /** Makes an access that is alike in both directions, or not. */
   constructor(up: LinkShape = {}, down: LinkShape = up) {
     this.up = new Link(up);
     this.down = new Link(down);

@@ -63,7 +63,7 @@ export class MaliciousRelay {
   seals: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer> = (
     bytes,
   ) => bytes;
-  /** For each time that something was sealed: with what key, and which nonce. */
+  /** The key and the nonce, each time that something was sealed. */
   readonly nonces: string[] = [];
 
   /** The private class, whose server is this. */
@@ -104,7 +104,7 @@ export class MaliciousRelay {
     return {
       ...subtle,
       encrypt: (algorithm, key, bytes) => {
-        // That of the simulation has its bytes.
+        // A key of the simulation has its bytes.
         const { bytes: of } = key as unknown as { bytes: Uint8Array };
         const { iv } = algorithm as AesGcmParams & { iv: Uint8Array };
         this.nonces.push(`${of.toHex()} ${iv.toHex()}`);
@@ -175,7 +175,7 @@ export class Intercepted implements WebSocketLike {
     if (!this.#closed) this.onmessage?.({ data } as never);
   }
 
-  /** Closes it as the server would, of which the server knows nothing. */
+  /** Closes the socket as the server would, which knows nothing of that. */
   forgeClose(code: number, reason = ""): void {
     if (this.#closed) return;
     this.#closed = true;

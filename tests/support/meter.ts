@@ -24,14 +24,14 @@ export interface Meter {
   stop(): void;
   /** Begins to measure pauses, at the next message that comes. */
   measure(): void;
-  /** Ends that; the pause that goes on counts. */
+  /** Ends the measuring; the pause that goes on counts. */
   measured(): void;
   report(): MeterReport;
   /** Every pause of over a quarter of a second while it was measured. */
   pauses(): Pause[];
 }
 
-/** When no message came, by the system's clock. */
+/** A time in which no message came, by the system's clock. */
 export interface Pause {
   readonly from: number;
   readonly to: number;

@@ -14,7 +14,7 @@ if (natsServerPath === undefined) {
   console.warn("No NATS is here, so its tests are skipped: get nats-server");
 }
 
-/** Its JetStream is on. */
+/** The setting that has JetStream on. */
 const JETSTREAM = "jetstream: enabled";
 
 /** A NATS server of this machine. */
@@ -41,14 +41,14 @@ export class NatsServer extends EngineProcess {
     return new NatsServer(folder, port, monitorPort, webSocketPort, settings);
   }
 
-  /** Starts one, with such settings. */
+  /** Starts a server, with such settings. */
   static async start(settings?: string): Promise<NatsServer> {
     const server = await NatsServer.prepare(settings);
     await server.start();
     return server;
   }
 
-  /** Where it listens. */
+  /** The address that the server listens on. */
   get url(): string {
     return `nats://127.0.0.1:${this.port}`;
   }
@@ -84,7 +84,7 @@ ${this.#settings}\n`,
     }
   }
 
-  /** What it says of itself to those who watch it. */
+  /** What the server says of itself to those who watch it. */
   async monitor(page: "varz" | "connz"): Promise<Answer> {
     const url = `http://127.0.0.1:${this.monitorPort}/${page}`;
     const response = await fetch(url);

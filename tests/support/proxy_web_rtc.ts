@@ -33,7 +33,7 @@ export async function proxyWebRtc(
       const words = init?.candidate?.split(" ") ?? [];
       if (words.length > 1) {
         const [, , protocol, , address, port] = words;
-        // Only these go through the proxy.
+        // Only UDP over IPv4 goes through the proxy.
         if (protocol !== "udp" || !/^[\d.]+$/.test(address)) return;
         words[5] = String(await standIn(address, Number(port)));
         // A candidate object has nothing of its own that could be spread.

@@ -236,7 +236,8 @@ export class RawConnection implements Disposable {
       }
     } catch (error) {
       if (error instanceof DOMException) throw error;
-      // It was closed under our hands, as hostile clients must expect.
+      // The connection was closed under our hands, as hostile clients must
+      // expect.
     }
   }
 

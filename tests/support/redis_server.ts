@@ -37,14 +37,14 @@ export class RedisServer extends EngineProcess {
     return new RedisServer(folder, freePort(), settings);
   }
 
-  /** Starts one, with such settings. */
+  /** Starts a server, with such settings. */
   static async start(...settings: string[]): Promise<RedisServer> {
     const server = await RedisServer.prepare(...settings);
     await server.start();
     return server;
   }
 
-  /** Where it listens. */
+  /** The address that the server listens on. */
   get url(): string {
     return `redis://127.0.0.1:${this.port}`;
   }
@@ -71,7 +71,7 @@ export class RedisServer extends EngineProcess {
     return connection;
   }
 
-  /** How many connections it has. */
+  /** How many connections the server has. */
   async connections(): Promise<number> {
     const list = await this.command("CLIENT", "LIST");
     return String(list).trim().split("\n").length - 1;
@@ -80,7 +80,7 @@ export class RedisServer extends EngineProcess {
   protected override async answers(): Promise<boolean> {
     try {
       await using connection = await RedisConsole.open(this.port);
-      // It may want a password, and may not have read its data yet.
+      // The server may want a password, and may not have read its data yet.
       return !/^LOADING/.test(String(await connection.command("PING")));
     } catch {
       return false;
@@ -114,7 +114,7 @@ export class RedisConsole implements AsyncDisposable {
     return await this.read();
   }
 
-  /** The next that it says. */
+  /** The next answer of the server. */
   async read(): Promise<Reply> {
     const line = await this.#take("\r\n");
     const rest = line.slice(1);

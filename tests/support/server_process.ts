@@ -81,12 +81,12 @@ export class ServerProcess implements AsyncDisposable {
     failed.catch(() => {});
   }
 
-  /** Sends it a signal. */
+  /** Sends the process a signal. */
   kill(signal: Deno.Signal): void {
     this.#child.kill(signal);
   }
 
-  /** Resolves when it has ended. */
+  /** Resolves when the process has ended. */
   ended(): Promise<Outcome> {
     return deadline(this.#ended, WAIT_MS);
   }
@@ -95,7 +95,7 @@ export class ServerProcess implements AsyncDisposable {
     try {
       this.#child.kill("SIGKILL");
     } catch {
-      // It has ended.
+      // The process has ended.
     }
     await this.ended();
   }

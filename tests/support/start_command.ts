@@ -6,14 +6,17 @@ const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 /** `deno run -A server.ts`, as a process of its own. */
 export interface Command extends AsyncDisposable {
-  /** The address that it prints. */
+  /** The address that the command prints. */
   readonly url: string;
   readonly port: number;
-  /** Memory that it has in use, in bytes; NaN where the system does not say. */
+  /**
+   * Memory that the command has in use, in bytes; NaN where the system does not
+   * say.
+   */
   residentBytes(): Promise<number>;
-  /** Stops it with no chance to say goodbye. */
+  /** Stops the command with no chance to say goodbye. */
   kill(): Promise<void>;
-  /** Starts it again, on the same port. */
+  /** Starts the command again, on the same port. */
   start(): Promise<void>;
 }
 

@@ -57,7 +57,7 @@ export interface FlowPath {
 export class TcpFlow {
   readonly #path: FlowPath;
   readonly #deliver: (data: Uint8Array) => void;
-  /** Cut into segments, and not yet sent. */
+  /** Segments that are not yet sent. */
   #waiting: Uint8Array[] = [];
   #waitingBytes = 0;
   #lost: Segment[] = [];
@@ -80,7 +80,7 @@ export class TcpFlow {
   /** The latest sendings that were acknowledged, to tell what was overtaken. */
   #acknowledged: number[] = [];
   readonly #unacknowledged = new Set<number>();
-  /** At the receiver. */
+  /** The number of the segment that the receiver waits for. */
   #expected = 0;
   readonly #early = new Map<number, Uint8Array>();
   #held = 0;
@@ -184,7 +184,8 @@ export class TcpFlow {
         if (this.#closed) return;
         if (this.#path.blocked()) return lost();
         this.#arrive(segment);
-        // One that is lost is made good by the next, unless nothing passes.
+        // A lost acknowledgement is made good by the next, unless nothing
+        // passes.
         back.carry(HEADER_BYTES, acknowledgement, at, true);
       },
       lost,
@@ -219,7 +220,7 @@ export class TcpFlow {
     this.#pump(at);
   }
 
-  /** One more segment was acknowledged. */
+  /** Widens the window, as one more segment was acknowledged. */
   #grow(at: number): void {
     // A window that is not used says nothing.
     if (this.#mostInFlight < this.#window / 2) return;
@@ -236,7 +237,10 @@ export class TcpFlow {
     this.#window = Math.min(this.#window, MAX_WINDOW);
   }
 
-  /** Neither a segment nor its acknowledgement came through. */
+  /**
+   * Sends a segment again in time, as neither it nor its acknowledgement came
+   * through.
+   */
   #notAcknowledged(segment: Segment): void {
     if (this.#closed) return;
     this.#after(this.#roundTripMs, () => {

@@ -8,7 +8,7 @@ import { type FlowPath, TcpFlow } from "./tcp_flow.ts";
 
 /** A TCP path to a server that can be broken. */
 export interface TcpProxy extends AsyncDisposable {
-  /** Where it listens. */
+  /** The port that the proxy listens on. */
   readonly port: number;
   /** Resolves when its sockets are as a link needs them. */
   readonly ready: Promise<void>;
@@ -75,7 +75,7 @@ export function tcpProxy(port: number, access?: AccessLink): TcpProxy {
     connection.server?.close();
   };
 
-  /** Without a link: everything at once. */
+  /** Passes everything on at once, where there is no link. */
   const copy = async (
     connection: Connection,
     from: Deno.TcpConn,
@@ -89,12 +89,12 @@ export function tcpProxy(port: number, access?: AccessLink): TcpProxy {
         await writeAll(to, buffer.subarray(0, read));
       }
     } catch {
-      // Cut, by this proxy or by one of the ends.
+      // The connection was cut, by this proxy or by one of the ends.
     }
     drop(connection);
   };
 
-  /** Over a link: as TCP would. Ends when everything has arrived. */
+  /** Passes on over a link, as TCP would. Ends when everything has arrived. */
   const flow = async (
     connection: Connection,
     from: Deno.TcpConn,
@@ -124,7 +124,7 @@ export function tcpProxy(port: number, access?: AccessLink): TcpProxy {
         flow.send(buffer.slice(0, read));
       }
     } catch {
-      // It was reset.
+      // The connection was reset.
     }
     await flow.untilDone();
     await writing;
@@ -149,7 +149,7 @@ export function tcpProxy(port: number, access?: AccessLink): TcpProxy {
     throw new Error("Nobody answers");
   };
 
-  /** Whoever is next, and listens. */
+  /** Connects to the next port that somebody listens on. */
   const dial = async () => {
     for (let tries = 1;; tries++) {
       const port = ports[turn++ % ports.length];

@@ -85,11 +85,11 @@ log-file=stdout
     }
   })();
   stack.defer(async () => {
-    // It takes seconds to stop by itself, and has nothing to save.
+    // coturn takes seconds to stop by itself, and has nothing to save.
     child.kill("SIGKILL");
     await Promise.all([child.status, reading]);
   });
-  // It goes on to speak after it began to listen.
+  // coturn goes on to speak after it began to listen.
   await until(() => listens(port));
 
   const owned = stack.move();

@@ -82,7 +82,7 @@ export function udpProxy(
     const sender = await standInFor(other, address, port);
     const bytes = packet.length + HEADER_BYTES;
     const arrived = async () => {
-      // It moved meanwhile.
+      // The peer has moved meanwhile.
       if (await standInFor(side, to.address, to.port) !== to) return;
       passed++;
       sender.socket.send(packet, to.port, to.address, () => {});

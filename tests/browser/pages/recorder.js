@@ -42,7 +42,7 @@ globalThis.recorder = (() => {
     /** Binary messages by the way they took, in both directions. */
     relayed: 0,
     direct: 0,
-    /** Bytes of those that left here. */
+    /** Bytes of the binary messages that left here. */
     relayedBytes: 0,
     directBytes: 0,
 
@@ -160,7 +160,7 @@ globalThis.recorder = (() => {
     }
   }
 
-  // For what no event tells.
+  // Some changes have no event, so they are looked for.
   setInterval(look, 20);
 
   globalThis.WebSocket = class extends WebSocket {

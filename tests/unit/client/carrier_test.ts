@@ -164,7 +164,7 @@ Deno.test("Carrier learns no round trip from what the other peer has, and does n
   carrier.send(PACKET, 4096);
   carrier.ask(500);
   carrier.answered(2, 510);
-  // Its reader takes it a minute later.
+  // The reader takes the packet a minute later.
   carrier.acknowledged(4096, 0, 60_000);
   assertEquals(carrier.patienceMs, 800);
 });

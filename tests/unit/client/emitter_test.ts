@@ -93,7 +93,7 @@ class Run {
   readonly log: unknown[] = [];
   readonly #listeners: Listener[];
   readonly #events: readonly (string | symbol)[];
-  /** So that listeners that emit come to an end. */
+  /** How many calls are left, so that listeners that emit come to an end. */
   #callsLeft = 60;
 
   constructor(
@@ -246,7 +246,7 @@ Deno.test("Emitter.off() removes all listeners of an event that is given alone",
   for (const remove of ["off", "removeListener"] as const) {
     const kept = () => {};
     emitter.on("data", kept).once("data", kept).on("close", kept);
-    // Not what a variable that is not set yet may ask for.
+    // A variable that is not set yet removes nothing.
     emitter[remove]("data", undefined);
     assertEquals(emitter.listenerCount("data"), 2);
     emitter[remove]("data");
@@ -287,7 +287,7 @@ Deno.test("Emitter tells what extends it that listeners were added or removed", 
   }
   const emitter = new Attentive();
   const listener = () => {
-    // That of `once()` has gone when it is called.
+    // A listener of `once()` has gone when it is called.
     counts.push("called");
   };
   emitter.prependListener("data", listener).once("data", listener);

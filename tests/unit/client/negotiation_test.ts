@@ -63,7 +63,7 @@ function negotiate(answer: boolean) {
     onError: (cause) => sent.push(String(cause)),
     onState: () => {},
   });
-  /** Takes it, and does all that follows. */
+  /** Takes a description, and does all that follows. */
   const receive = (type: "offer" | "answer") => {
     const signal: RtcSignal = {
       generation: 1,

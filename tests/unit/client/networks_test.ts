@@ -164,7 +164,7 @@ Deno.test("SocketPeer looks at once where it is told that the network has change
   const { simulation, a, b, clock } = await joined(RELAY);
   const got: unknown[] = [];
   a.on("data", (message) => got.push(message));
-  // It only listens, so nothing but that shows that its socket is dead.
+  // Peer a only listens, so nothing but that shows that its socket is dead.
   simulation.move(a, { online: true });
   b.send("to the old address");
   await clock.pass(2 * SECOND);
@@ -202,7 +202,7 @@ Deno.test("SocketPeer that has closed, or has given up, stays so when the networ
   a.on("statechange", (state) => states.push(state));
   simulation.stallSockets();
   a.send("nobody acknowledges this");
-  // It still tries to deliver.
+  // Peer a still tries to deliver.
   a.close();
   simulation.wake(a);
   await clock.pass(10 * SECOND);
@@ -298,7 +298,7 @@ Deno.test("SocketPeer whose timers are held back to one a minute finds that its 
   let rang = 0;
   const runtime = {
     now: clock.now,
-    // As of a page that was hidden for long.
+    // Timers are late, as those of a page that was hidden for long.
     after: (ms: number, callback: () => void) =>
       clock.after(
         Math.ceil((clock.now() + ms) / 60_000) * 60_000 - clock.now(),
@@ -337,7 +337,7 @@ Deno.test("SocketPeer asks a reader that pauses for hours less and less often", 
     if (direction === "out" && typeof data !== "string") sent++;
   };
   await clock.pass(10 * 60 * SECOND);
-  // Of each transport, to and fro.
+  // Both transports count, to and fro.
   assert(sent < 500, `${sent}`);
   assertEquals(a.path, "direct");
 });
@@ -380,7 +380,7 @@ Deno.test("SocketPeer sends hundreds of candidates in a few messages, and keeps 
       this.#gather();
     }
     async #gather() {
-      // Not before the description has left.
+      // Candidates come once the description has left.
       for (let turn = 0; turn < 10; turn++) await null;
       for (let number = 0; number < 250; number++) {
         this.onicecandidate?.({ candidate: { candidate: `c${number}` } });

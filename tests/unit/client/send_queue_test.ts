@@ -144,7 +144,8 @@ function cycle(): unknown {
 }
 
 Deno.test("SendQueue.send() reads a File of another realm", async () => {
-  // It is no instance of this realm's Blob, and no name can be had of its own.
+  // Such a File is no instance of this realm's Blob, and no name can be had of
+  // its own.
   class File {
     readonly [Symbol.toStringTag] = "File";
     readonly size = 3;

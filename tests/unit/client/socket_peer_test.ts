@@ -596,7 +596,7 @@ Deno.test("SocketPeer moves between states only as the table allows", async () =
 
 Deno.test("SocketPeer whose conversation ended while the server was out of reach is not busy afterwards", async () => {
   const { world, a, b, ofB } = await joined();
-  // Only the data channel is left to say it on, so the server is not told.
+  // Only the data channel is left to say goodbye on, so the server is not told.
   world.dials = "refuse";
   world.cutSockets();
   a.close();
@@ -667,7 +667,7 @@ Deno.test("SocketPeer looks for anybody when the socket to a partner without a n
   world.inject(a, found);
   await world.clock.pass(100);
   assertEquals([a.connected, a.path], [true, "relay"]);
-  // It may be another each time.
+  // A peer without an id may be another each time.
   world.inject(a, found);
   await world.clock.pass(100);
   assertEquals(ofA.args.close, [[{
@@ -775,7 +775,7 @@ Deno.test("SocketPeer emits drain where the acknowledgement comes with the next 
   forget(ofA);
   assertEquals(a.send(new Uint8Array(1_000_000)), true);
   assertEquals(a.send(new Uint8Array(100_000)), false);
-  // It arrives, and what says so is lost.
+  // The message arrives, and what says so is lost.
   b.once("data", () => world.cutSockets());
   await world.clock.pass(20 * SECOND);
   assert(ofA.events.includes("drain"));
@@ -853,7 +853,7 @@ Deno.test("SocketPeer.close() on both sides ends soon with much under way", asyn
 Deno.test("SocketPeer whose place a late socket of its own has taken gets it back", async () => {
   const { world, a, ofA } = await joined(RELAY);
   const [socket] = world.sockets;
-  // As the server would say when an older socket's "pair" came late.
+  // The server would say so when an older socket's "pair" came late.
   (socket as unknown as { closed(code: number, reason: string): void })
     .closed(4006, "a newer socket of this peer has its place");
   await world.clock.pass(5 * SECOND);
@@ -896,7 +896,8 @@ Deno.test("SocketPeer gives WebRTC the servers that the server names, at first a
     inject("ice.servers", { iceServers: [{ urls: "turn:two" }] });
     await world.clock.pass(SECOND);
     const seen = configs.splice(0).map(({ iceServers }) => iceServers);
-    // One is made before there is a server, and told its word when it is used.
+    // One connection is made before there is a server, and told its word when
+    // it is used.
     assert(seen.length >= 3);
     const [early, first, last] = [seen[0], seen[1], seen.at(-1)];
     assertEquals(early, rtcConfig && own);
@@ -1115,7 +1116,7 @@ Deno.test("SocketPeer waits as long as the server asks before it dials again", a
   const at = close("the server restarts: retry in 3000 ms");
   await world.clock.pass(4 * SECOND);
   assertEquals(dials.map((time) => Math.round((time - at) / 100)), [30]);
-  // Only once, and not for days.
+  // The server's word holds only once, and not for days.
   const later = close("the server restarts: retry in 99999999999 ms");
   await world.clock.pass(4 * SECOND);
   assertEquals(dials.map((time) => Math.round((time - later) / 100)), [0]);
@@ -1144,7 +1145,7 @@ for (const webrtc of [false, true]) {
 
 Deno.test("SocketPeer keeps its place while its partner hears it on the data channel, whoever knocks", async () => {
   const world = new Simulation();
-  // It does not come back to the server.
+  // Peer a does not come back to the server.
   const a = world.peer({ reconnect: false });
   const b = world.peer();
   const [ofA, ofB] = [record(a), record(b)];

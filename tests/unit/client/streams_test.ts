@@ -147,7 +147,8 @@ Deno.test("SocketPeer.readable with a slow reader leaves the path as it is", asy
   for (let index = 0; index < 100; index++) a.send(new Uint8Array(CHUNK_BYTES));
   await world.clock.pass(30 * SECOND);
   assertEquals([a.path, downgrades], ["direct", 0]);
-  // It goes silent for real. One who takes nothing is asked less often.
+  // The channel goes silent for real. A peer that takes nothing is asked less
+  // often.
   world.stallChannels();
   await world.clock.pass(7 * SECOND);
   assertEquals(a.path, "relay");
@@ -162,7 +163,8 @@ Deno.test("SocketPeer.readable gives the other listeners of a message nothing ou
   const { world, a, b } = await joined();
   const reader = b.readable.getReader();
   const got: unknown[] = [];
-  // Asks for more in the middle of an event, before the next listener.
+  // The reader asks for more in the middle of an event, before the next
+  // listener.
   b.on("data", () => void reader.read());
   b.on("data", (message) => got.push(message));
   const sent = Array.from({ length: 200 }, (_, index) => ({ index }));

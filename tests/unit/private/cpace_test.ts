@@ -39,7 +39,8 @@ Deno.test("the strings of CPace are those of the draft", () => {
 Deno.test("the draft's vectors of CPace hold, points of low order refused", async () => {
   const { checked, wrong } = await checkVectors();
   assertEquals([checked, wrong], [5 + vectors.points.length, []]);
-  // Where they are refused in other runtimes, they are what they should be here.
+  // Other runtimes refuse some points; here their products are what they should
+  // be.
   const scalar = await scalarOf(vectors.scalar);
   for (const { u, q } of vectors.points) {
     if (/^0+$/.test(q)) {

@@ -29,7 +29,7 @@ function side(world: Simulation, options: Options) {
   return { relay, peer, seen: record(peer) };
 }
 
-/** One that makes a code, and waits for the other. */
+/** A peer that makes a code, and waits for the other. */
 async function maker(options: Options = {}) {
   const world = new Simulation();
   const made = side(world, { pairCode: undefined, ...options });
@@ -129,7 +129,7 @@ Deno.test("private SocketPeer counts who breaks off before saying whether they k
   const { world, peer, seen, code } = await maker();
   for (let failures = 1; failures <= 3; failures++) {
     const guesser = side(world, { pairCode: otherWords(code) });
-    // It has the maker's proof then, and tries all words on it.
+    // The guesser has the maker's proof then, and tries all words on it.
     guesser.relay.up = ofType("private.start", () => []);
     guesser.relay.down = ofType("private.start", () => {
       world.crash(guesser.peer);
@@ -138,7 +138,7 @@ Deno.test("private SocketPeer counts who breaks off before saying whether they k
     await world.clock.pass(5 * SECOND);
     assertEquals(peer.verification, null);
   }
-  // For each the next one takes the place of the one before.
+  // The second and the third guesser took the place of the one before.
   assertEquals(seen.events, ["close", "close"]);
   peer.close();
   peer.connect();
@@ -162,12 +162,12 @@ Deno.test("private SocketPeer makes one guess possible on two sockets", async ()
     const { id, hello } = JSON.parse(relay.last("pair", relay.sent)).data;
     guesses.push({ id, hello, initiator: true, interval: 30_000 });
   }
-  // They come at the same time, or one soon after the other.
+  // The guessers come at the same time, or one soon after the other.
   for (let turns = 0; turns < 40; turns++) {
     const world = new Simulation();
     const { relay, peer } = side(world, { pairCode: "room", secret: "right" });
     await world.clock.pass(100);
-    // Its socket goes silent, so it dials another beside it.
+    // The peer's socket goes silent, so it dials another beside it.
     relay.down = relay.up = () => [];
     world.wake(peer);
     await world.clock.pass(1700);
@@ -234,7 +234,7 @@ Deno.test("private SocketPeer with a text for a secret is used up by three failu
 Deno.test("private SocketPeer finds its partner where a stranger has taken the number once", async () => {
   const { world, peer, seen, code } = await maker();
   const stranger = side(world, { pairCode: otherWords(code) });
-  // It says nothing, and its network is gone.
+  // The stranger says nothing, and its network is gone.
   stranger.relay.up = ofType("private.start", () => []);
   stranger.relay.down = ofType("private.start", () => {
     world.crash(stranger.peer);
@@ -249,8 +249,8 @@ Deno.test("private SocketPeer finds its partner where a stranger has taken the n
 Deno.test("private SocketPeer whose listener connects again and again tells it each time that the code is used", async () => {
   const { world, code } = await maker();
   const { peer, seen } = side(world, { pairCode: otherWords(code) });
-  // It called itself until the stack was full, and was told of the wrong secret
-  // again and again.
+  // The peer once called itself until the stack was full, and told of the wrong
+  // secret again and again.
   let calls = 0;
   peer.on("connect_error", () => {
     if (calls++ < 5000) peer.connect();
@@ -360,7 +360,7 @@ Deno.test("private SocketPeer that waited in vain keeps its code", async () => {
 
 Deno.test("private SocketPeer with the same key finds its partner without a code", async () => {
   const world = new Simulation();
-  // One of the simulation's own, which have the code of all others.
+  // These peers are the simulation's own, which gives all the same code.
   const options: Options = { pairCode: undefined, secret: KEY };
   const a = world.peer(options, SocketPeer);
   const b = world.peer(options, SocketPeer);

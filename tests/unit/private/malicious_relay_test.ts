@@ -22,7 +22,7 @@ import vectors from "./cpace_vectors.json" with { type: "json" };
 const SECOND = 1000;
 /** How many messages each sends to the other. */
 const COUNT = 60;
-/** Which of them are on their way when something happens. */
+/** The message that is on its way when something happens. */
 const AT = 20;
 
 type Options = PrivateOptions & SimulatedPeerOptions;
@@ -182,7 +182,7 @@ for (const [what, attack] of Object.entries(ATTACKS)) {
     assertEquals(b.seen.events, ["error", "reconnect"]);
     assertEquals(a.seen.events, ["reconnect"]);
     assertEquals(b.relay.sockets.length, 2);
-    // Which would have ended the conversation at the server.
+    // That code would have ended the conversation at the server.
     assert(!b.relay.closes.includes(4000));
   });
 }
@@ -281,7 +281,7 @@ for (const [what, forgery] of Object.entries(FORGERIES)) {
       assertEquals(a.seen.events, ["connect_error", "error"]);
       assertEquals(b.seen.messages, []);
       assertEquals([a.peer.verification, b.peer.verification], [null, null]);
-      // It waits for one who knows the secret.
+      // Peer a waits for one who knows the secret.
       assert(a.peer.bufferedAmount > 0);
     }
   });
@@ -336,7 +336,7 @@ Deno.test("private SocketPeer takes no partner that is itself", async () => {
   await world.clock.pass(5 * SECOND);
   assertEquals(new Set(a.seen.codes), new Set(["TAMPERED"]));
   assertEquals(a.relay.nonces, []);
-  // Its own share under another name is a guess as good as any.
+  // The peer's own share under another name is a guess as good as any.
   a.relay.down = edit("peer.found", (data) => {
     const { hello } = JSON.parse(a.relay.last("pair", a.relay.sent)).data;
     const ad = JSON.parse(hello.private.ad);
@@ -572,7 +572,7 @@ Deno.test("private SocketPeer lets a partner go that crashed, and takes the one 
   world.crash(b.peer);
   await world.clock.pass(500);
   const back = side(world, { webrtc: true });
-  // Its data channel is not known to be dead for half a minute, but it has told
+  // The data channel is not known to be dead for half a minute, but a has told
   // the server that it hears nobody: then the server is believed.
   await world.clock.pass(5 * SECOND);
   assertEquals(a.seen.args.close, [[{
@@ -677,7 +677,7 @@ Deno.test("private SocketPeer gives up a partner that never proves itself", asyn
     b.relay.down = ofType("private.start", () => []);
     b.peer.send("b0");
     await world.clock.pass(50 * SECOND);
-    // Its place at the server is kept for as long as this one waits for it.
+    // The place of a at the server is kept for as long as b waits for it.
     if (lost) world.crash(a.peer);
     await world.clock.pass(9 * SECOND);
     assertEquals(b.seen.codes, []);
@@ -793,7 +793,7 @@ Deno.test("private SocketPeer takes no start record for a packet, and no packet 
     b.relay.down = ofType("private.start", (start) => [unseal(start)]);
     a.relay.socket.give(a.relay.last("peer.found"));
     world.clock.after(100, () => {
-      // And a packet as a start record.
+      // A packet is given to B as a start record.
       const counter = a.relay.nonces.length;
       b.relay.down = once((packet) => {
         const seal = btoa(String.fromCharCode(...packet));

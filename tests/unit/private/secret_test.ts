@@ -91,7 +91,7 @@ Deno.test("SocketPeer of the private entry says what is wrong with its secret", 
       TypeError,
     ) as TypeError;
     assert(says.test(error.message), `${what}: ${error.message}`);
-    // It may end up in a log.
+    // The message may end up in a log.
     assert(!/museum|napkin|1234567/.test(error.message), error.message);
   }
 });

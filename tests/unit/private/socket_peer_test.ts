@@ -128,7 +128,7 @@ Deno.test("SocketPeer.verification and exportKey() are there from connect on, an
   assertEquals([key, key.length], [ofB, 32]);
   assertNotEquals(key, other);
 
-  // With which they meet again.
+  // The two meet again with that key.
   a.destroy();
   b.destroy();
   const meet = { pairCode: undefined, secret: key };
@@ -261,7 +261,7 @@ Deno.test("private SocketPeer seals on a socket that it was given", async () => 
 
     world.cutSockets(a);
     await world.clock.pass(10 * SECOND);
-    // One that is given can't be dialed again.
+    // A socket that is given can't be dialed again.
     const again = what !== "a socket";
     assertEquals([a.connected, b.connected], [again, again], what);
     const [event] = again ? ["reconnect"] : ["close"];

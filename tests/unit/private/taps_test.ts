@@ -116,9 +116,9 @@ for (const [mode, [made, given]] of Object.entries(MODES)) {
           assert(!all.includes(form), `${form} is seen`);
         }
       }
-      // Nor how much has arrived.
+      // The server does not see how much has arrived either.
       assert(!/"received":[^0]/.test(all));
-      // Of WebRTC it sees nothing at all.
+      // The server sees nothing at all of WebRTC.
       assert(!/rtc\./.test(all));
 
       const sealed = seen

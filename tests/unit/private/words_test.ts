@@ -10,7 +10,7 @@ Deno.test("WORDS holds 256 words of 4 to 6 letters, sorted", () => {
 Deno.test("WORDS are told apart by their first three letters", () => {
   const starts = new Set(WORDS.map((word) => word.slice(0, 3)));
   assertEquals(starts.size, 256);
-  // It follows, and completion relies on it.
+  // Completion relies on this, which follows from that.
   for (const word of WORDS) {
     assertEquals(WORDS.filter((other) => other.startsWith(word)), [word]);
   }

@@ -88,7 +88,7 @@ Deno.test("closeReason() leaves what fits into 123 bytes as it is", () => {
 
 Deno.test("closeReason() cuts at 123 bytes and splits no character", () => {
   assertEquals(closeReason("x".repeat(124)), "x".repeat(123));
-  // Of two, three and four bytes each.
+  // These characters have two, three and four bytes each.
   assertEquals(closeReason("é".repeat(100)), "é".repeat(61));
   assertEquals(closeReason("€".repeat(100)), "€".repeat(41));
   assertEquals(closeReason("𝄞".repeat(100)), "𝄞".repeat(30));

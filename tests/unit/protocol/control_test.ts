@@ -368,7 +368,7 @@ Deno.test("parseControl() reads or rejects JSON of any depth", () => {
 });
 
 Deno.test("parseControl() keeps the pair code out of its errors and their causes", () => {
-  // It works like a password, and errors end up in logs.
+  // A pair code works like a password, and errors end up in logs.
   const code = "s3cret";
   const broken = [
     JSON.stringify(pair({ code, version: 1 })),
@@ -386,7 +386,7 @@ Deno.test("parseControl() keeps the pair code out of its errors and their causes
   }
 });
 
-/** Whether it is one, by PROTOCOL.md section 3. */
+/** Whether a value is a control message, by PROTOCOL.md section 3. */
 function isControlMessage(value: unknown): boolean {
   const { type, data } = value as { type: unknown; data: unknown };
   const fields = data as Record<string, unknown>;
@@ -481,7 +481,7 @@ Deno.test("parseControl() gives a control message or throws a ProtocolError, wha
     assert(isControlMessage(message), text);
     assertEquals(parseControl(encodeControl(message)), message);
   });
-  // Otherwise this has proved nothing.
+  // With fewer of either the test has proved nothing.
   if (!Deno.env.has("FUZZ_SEED")) {
     assert(read > 500 && refused > 500, `${read} read, ${refused} refused`);
   }

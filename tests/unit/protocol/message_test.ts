@@ -260,7 +260,7 @@ Deno.test("encodeMessage() and decodeMessage() agree on any value with bytes in 
     );
   };
   await fuzz(3000, (chance) => {
-    // Not text by itself, which may have lone surrogates.
+    // The value is in a list, as text by itself may have lone surrogates.
     const data = [withBytes(chance, chance.json(4))];
     assertEquals(delivered(data), data);
   });

@@ -404,9 +404,10 @@ Deno.test("Session.nextPacket() fills packets with large messages, and no other"
   queue(new Uint8Array(65_506).fill(2));
   queue(new Uint8Array(65_520).fill(3));
   const sizes = packets().map(({ length }) => length);
-  // Whole in a packet of its own; then 6 bytes of length, and 65,499 of it.
+  // The first large one is whole in a packet of its own; of the next there are
+  // 6 bytes of length, and 65,499 of it.
   assertEquals(sizes.slice(0, 3), [17, 65_520, 65_520]);
-  // 7 bytes of it, and 65,489 of the next.
+  // Then 7 bytes of it, and 65,489 of the last one.
   assertEquals(sizes.slice(3), [65_520, 12 + 3 + 31]);
   session.acknowledge(6);
   assertEquals(session.bufferedBytes, 0);
@@ -433,7 +434,7 @@ Deno.test("Session.pause() holds what comes, unacknowledged, and reports it once
   session.pause(true);
   session.receive(packet(0, 2, YO));
   session.receive(packet(0, 3, HI));
-  // On another way, a second time.
+  // The packet comes a second time, on another way.
   session.receive(packet(0, 2, YO));
   assertEquals(messages, ["hi"]);
   assertEquals(session.ackPacket(), new Uint8Array([0, 0, 0, 0, 0, 1]));

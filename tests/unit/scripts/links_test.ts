@@ -4,7 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 
 const ROOT = new URL("../../../", import.meta.url);
 
-/** Without what no reader follows: fences, and code in a line. */
+/** A text without what no reader follows: fences, and code in a line. */
 function prose(text: string): string {
   return text
     .replace(/^( *)(```+)[^]*?^\1\2$/gm, "")

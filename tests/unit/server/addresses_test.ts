@@ -15,7 +15,7 @@ function setUp(options: Parameters<typeof resolveServerOptions>[0] = {}) {
   return { clock, addresses: new Addresses(settings, clock.now) };
 }
 
-/** How often in a row it says yes, at most 100 times. */
+/** How often in a row the answer is yes, at most 100 times. */
 function times(ask: () => boolean): number {
   let count = 0;
   while (count < 100 && ask()) count++;
@@ -42,7 +42,7 @@ Deno.test("Addresses.admit() refuses more than maxConnectionsPerAddress, and oth
   ]);
   assertEquals(addresses.admit("a"), "address");
   assertEquals(addresses.admit("b"), undefined);
-  // One that was refused is not to be released.
+  // A connection that was refused is not to be released.
   assertEquals(addresses.connections, 3);
   addresses.release("a");
   assertEquals(addresses.admit("a"), undefined);
@@ -99,7 +99,7 @@ Deno.test("Addresses.takeControl() takes a burst and then a rate, of each addres
   assertEquals(times(() => addresses.takeControl(undefined)), 100);
   clock.advance(3000);
   assertEquals(times(() => addresses.takeControl("a")), 3);
-  // It costs no attempts to pair.
+  // Control messages cost no attempts to pair.
   assert(addresses.takePair("a"));
 });
 
@@ -121,7 +121,7 @@ Deno.test("Addresses.pairFailed() makes an attempt cost ten", () => {
   };
   assertEquals(times(attempt), 20 / FAILED_PAIR_COST);
   addresses.pairFailed(undefined);
-  // From then on it may guess at one code in ten seconds.
+  // From then on the address may guess at one code in ten seconds.
   for (let time = 0; time < 10; time++) {
     clock.advance(10_000);
     assertEquals(times(attempt), 1);
@@ -140,7 +140,8 @@ Deno.test("Addresses forgets those that have nothing open and have waited", () =
     addresses.release(address);
     clock.advance(100);
   }
-  // Each is kept for ten seconds: a hundred at a time, and swept at 1024.
+  // Each address is kept for ten seconds: a hundred at a time, and swept at
+  // 1024.
   assert(addresses.size <= 1024, `${addresses.size} addresses`);
   assertEquals(addresses.connections, 1);
 });

@@ -307,7 +307,7 @@ Deno.test("admit() believes the entry that so many proxies in a row have made", 
       [2, `${forged}, 203.0.113.5, 198.51.100.1`, "203.0.113.5"],
       [3, `${forged}, 203.0.113.5, 10.0.0.1, 198.51.100.1`, "203.0.113.5"],
       [2, `${forged}, unknown, 198.51.100.1`, "192.0.2.1"],
-      // It came past the first proxy.
+      // The request came past the first proxy.
       [3, "203.0.113.5", "203.0.113.5"],
       [3, "203.0.113.5, 198.51.100.1", "203.0.113.5"],
     ] as const

@@ -21,7 +21,8 @@ Deno.test("Connection observes who waits, and who has found a partner after how 
   assertEquals(server.events(), [
     { type: "pair", waitedMs: 3020, pairingMs: 20 },
   ]);
-  // Again: counted from the moment at which the first was alone.
+  // The next wait is counted from the moment at which the first was alone
+  // again.
   server.pass(10_000, a, b);
   b.connection.onClose(1006);
   server.pass(400, a);
@@ -155,8 +156,8 @@ Deno.test("Connection reports its end once, with the code and the reason", async
     { code: 4008, reason: "Enough" },
   ]);
   assertEquals(server.closed, [a.connection]);
-  // Its socket has its memory until the platform says that it is closed, which
-  // may not know by then why.
+  // The socket of b has its memory until the platform says that it is closed,
+  // which may not know by then why.
   b.connection.onClose(1006);
   b.connection.onClose(1005);
   assertEquals(server.closed, [a.connection, b.connection]);
@@ -216,7 +217,8 @@ Deno.test("Connection asks for no servers on behalf of a refused pair code", asy
   };
   server.pairCodeValidator = () => false;
   await server.join("a");
-  // Nor of one that has gone meanwhile.
+  // No servers are asked for on behalf of a peer that has gone meanwhile
+  // either.
   const decision = Promise.withResolvers<boolean>();
   server.pairCodeValidator = () => decision.promise;
   const { connection } = await server.join("b");
@@ -335,7 +337,7 @@ Deno.test("PairRegistry.drain() hands over the two of a pair together, who are t
     assertEquals(socket.closes, [{ code: 1012, reason: "retry in 1 ms" }]);
   }
   assertEquals(c.socket.closes, [{ code: 1012, reason: "retry in 2 ms" }]);
-  // One whose partner is away is handed over alone.
+  // A peer whose partner is away is handed over alone.
   assertEquals(server.ends.at(-1)?.reason, "retry in 3 ms");
   server.assertNothingLeft();
   assert(server.ended.length === 5);

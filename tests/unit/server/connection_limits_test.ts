@@ -52,7 +52,7 @@ Deno.test("Connection takes control messages up to maxControlLength", async () =
   const [{ type, data }] = socket.taken();
   assertEquals(type, "error");
   assert(data.message.includes("401") && data.message.includes("400"));
-  // It has its place, and keeps it.
+  // The peer has its place, and keeps it.
   connection.onText(PONG);
   assertEquals([socket.closes, socket.sent], [[], []]);
 });
@@ -195,7 +195,7 @@ Deno.test("Connection takes as many control messages as controlRate allows", asy
     const server = new FakeServer({ controlRate });
     const { a, b } = await server.joinPair();
     server.events();
-    // One was the pair.
+    // The `pair` was the first of the control messages.
     assertEquals(flood(a, text), 10, text);
     assertEquals(a.socket.closes, [
       { code: 4010, reason: "too many control messages" },

@@ -178,7 +178,7 @@ Deno.test("Connection counts one that draws a number as any attempt to pair", as
   const b = await server.join("b", { code: a.code });
   a.connection.onClose(4000);
   b.connection.onClose(4000);
-  // It has met its partner: that was one.
+  // The peer that drew has met its partner: that was one attempt.
   const c = await draw(server, "c", {}, ADDRESS);
   assert(server.addresses.takePair(ADDRESS));
   c.connection.onClose(4000);

@@ -22,7 +22,7 @@ const MAX_WAITING_BYTES = 4_194_304;
 Deno.test("Connection tells a peer that it is taken in, and when it will be heard of again", async () => {
   const server = new FakeServer();
   const { socket, connection } = await server.join("a");
-  // It will be asked for a sign of life within that time.
+  // The peer will be asked for a sign of life within that time.
   assertEquals(socket.taken(), [
     { type: "peer.waiting", data: { interval: 15_000 } },
   ]);
@@ -350,7 +350,7 @@ Deno.test("Connection asks the validator once, however often it is sent a pair",
 Deno.test("Connection passes packets to the other peer as they are, in order", async () => {
   const server = new FakeServer();
   const { a, b } = await server.joinPair();
-  // It never reads one, so they need not be packets.
+  // The server never reads a packet, so these need not be any.
   const packets = [0, 1, 6, 7, 65_535, 65_536].map((n) => new ArrayBuffer(n));
   for (const packet of packets) a.connection.onBinary(packet);
   for (const [index, packet] of b.socket.taken().entries()) {
@@ -393,7 +393,7 @@ Deno.test("Connection passes on what two say in private, letter for letter", asy
 });
 
 Deno.test("Connection starts nothing private with a peer that has not said that it knows how", async () => {
-  // It would tell its page of a message that it can't read.
+  // Such a peer would tell its page of a message that it can't read.
   const server = new FakeServer();
   const { a, b } = await server.joinPair();
   a.connection.onText(
@@ -431,7 +431,8 @@ Deno.test("Connection drops packets and signals for a peer that is not here", as
     a.connection.onText(signal);
     assertEquals([a.socket.taken(), a.socket.closes], [[], []]);
   };
-  // Before it has a place, alone, and after the other one's socket broke.
+  // Peer a sends before it has a place, alone, and after the other one's socket
+  // broke.
   send();
   a.connection.onText(pairText("a"));
   await turn();
@@ -586,7 +587,7 @@ Deno.test("Connection dismisses one that does not read when more than 4 MiB wait
   a.connection.onBinary(new ArrayBuffer(6));
   assertEquals(b.socket.closeCode, 4009);
   assertEquals(a.socket.types(), ["peer.lost"]);
-  // From now on nothing more is put into it.
+  // From now on nothing more is put into the socket.
   a.connection.onBinary(packet);
   assertLessOrEqual(b.socket.bufferedAmount, MAX_WAITING_BYTES + 65_536);
   assertEquals(a.socket.closes, []);
@@ -630,7 +631,7 @@ Deno.test("Connection stands a partner that is dismissed while it is told of it"
     a.socket.stalled = true;
     a.socket.bufferedAmount = MAX_WAITING_BYTES;
     const newB = await server.join("b", { partner: "a" });
-    // It is reported when all promises have had their turn.
+    // A rejection is reported when all promises have had their turn.
     await new Promise((resolve) => setTimeout(resolve));
     assertEquals(failures, []);
     assertEquals(a.socket.closeCode, 4009);

@@ -37,7 +37,7 @@ async function joinLegacyPair(server: FakeServer) {
   return { a, b };
 }
 
-/** One of version 1, which came first, and one of version 2. */
+/** A client of version 1, which came first, and one of version 2. */
 async function joinMixedPair(server: FakeServer) {
   const old = await server.joinLegacy();
   const young = await server.join("young");
@@ -292,7 +292,8 @@ Deno.test("Connection passes messages between version 1 and version 2, and nothi
   old.connection.onText('{"type":"data"}');
   receive();
   assertEquals(messages, [...sent, null]);
-  // It says that it has them, which is nothing that version 1 hears of.
+  // The young client says that it has them, which is nothing that version 1
+  // hears of.
   young.connection.onBinary(session.ackPacket().slice());
   assertUntouched(old);
 
@@ -423,7 +424,8 @@ Deno.test("Connection keeps no place of version 2 for a partner of version 1", a
 Deno.test("Connection has version 1 meet again one of version 2 that comes back before its old socket ends", async () => {
   const server = new FakeServer();
   const { old, young } = await joinMixedPair(server);
-  // Its conversation was over with its socket, so it has a new id.
+  // The young client's conversation was over with its socket, so it has a new
+  // id.
   const leaves = { id: "young", key: "key of young" };
   const again = await server.join("younger", { leaves });
   assertEquals(young.socket.closeCode, 4007);

@@ -70,7 +70,7 @@ Deno.test("Numbers tries 50 times before it draws a longer one", async () => {
   const far = setUp({ random: tries(50) });
   far.taken.add("1");
   assertEquals(await far.numbers.draw(), "55");
-  // It asks about each once, as that may be to ask another machine.
+  // Each number is asked about once, as that may be to ask another machine.
   assertEquals(far.asked, ["1", "55"]);
 });
 

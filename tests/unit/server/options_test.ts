@@ -140,7 +140,7 @@ Deno.test("resolveServerOptions() drops what an observer throws, now or later", 
     for (const observer of broken) {
       dataOf({ observer }).observer({ type: "wait" });
     }
-    // It is reported when all promises have had their turn.
+    // A rejection is reported when all promises have had their turn.
     await new Promise((resolve) => setTimeout(resolve));
     assertEquals(failures, []);
   } finally {

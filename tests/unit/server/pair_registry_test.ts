@@ -67,13 +67,13 @@ class TestMember implements Member {
 
   refuse(): void {}
 
-  /** Its socket breaks. */
+  /** Breaks the member's socket. */
   break(): void {
     this.gone = true;
     this.#registry.leave(this, false);
   }
 
-  /** The member closes its socket with 4000. */
+  /** Closes the member's socket with 4000. */
   leave(): void {
     this.gone = true;
     this.#registry.leave(this, true);
@@ -433,7 +433,7 @@ Deno.test("PairRegistry.leave() passes over a peer that has no place", () => {
   busy.leave();
   const newA = join("a", { partner: "b" });
   a.told();
-  // Its place is the newer socket's.
+  // The peer's place is the newer socket's.
   a.leave();
   a.break();
   pairs.registry.leave(new TestMember(pairs.registry, "d"), true);
@@ -649,14 +649,14 @@ Deno.test("PairRegistry.join() tells one that comes back that the other has left
   assertNothingLeft(pairs);
   clock.advance(119_999);
   assertEquals(join("b", { partner: "a" }).told(), ["dismissed 4007"]);
-  // Its next conversation is another.
+  // The peer's next conversation is another.
   assertEquals(join("c").told(), ["waiting"]);
   // Nor is a peer of the same name that has another code.
   assertEquals(join("b", { code: "another" }).told(), ["waiting"]);
   clock.advance(1);
   registry.end("code");
   clock.advance(120_000);
-  // By now it has given up, or has forgotten that it was told.
+  // By now the peer has given up, or has forgotten that it was told.
   assertEquals(join("b").told(), ["waiting"]);
 });
 
@@ -674,7 +674,7 @@ Deno.test("PairRegistry.join() does not tell one that names no partner that the 
   const { a, b, join } = setUpPair();
   b.break();
   a.leave();
-  // It may never have heard of the other, and what it has sent must wait.
+  // Peer b may never have heard of the other, and what it has sent must wait.
   assertEquals(join("b").told(), ["waiting"]);
   join("c");
   assertEquals(join("b", { partner: "c" }).told(), ["found c"]);
@@ -730,7 +730,7 @@ Deno.test("PairRegistry.join() stands a peer that breaks while it is told of the
     if (event === "found b") a.break();
   };
   const b = pairs.join("b");
-  // It is told that it has its place, and then that it is alone.
+  // Peer b is told that it has its place, and then that it is alone.
   const told = b.told();
   assert(told.some((event) => event !== "lost"), `${told}`);
   assert(["waiting", "lost"].includes(told.at(-1)!), `${told}`);
@@ -990,7 +990,7 @@ Deno.test("PairRegistry reports how long each of two has looked for the other", 
     new TestMember(registry, id, fields, clock.now()).join();
   const a = join("a");
   clock.advance(1000);
-  // It asked a while ago, and had to be looked at first.
+  // Peer b asked a while ago, and had to be looked at first.
   const b = new TestMember(registry, "b", {}, clock.now() - 5).join();
   clock.advance(1000);
   b.break();

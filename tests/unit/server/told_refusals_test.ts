@@ -44,7 +44,7 @@ Deno.test("ToldRefusals.tell() closes at once, hears nothing, and is free when i
   handlers.onBinary(new ArrayBuffer(1));
   assertEquals(socket.sent, []);
   now += 60_000;
-  // It may be reported more than once.
+  // A close may be reported more than once.
   handlers.onClose(4011, reason);
   handlers.onClose(1005, "");
   assertEquals(times(told), 1);

@@ -28,7 +28,7 @@ Deno.test("demo.js shows every event of a peer, but for those of its messages", 
 Deno.test("recorder.js records every event, but for one that says too little and one of /private", async () => {
   const path = "tests/browser/pages/recorder.js";
   const recorded = await wordsIn(path, "const NAMES = [", "]");
-  // Its messages go elsewhere.
+  // The recorder keeps messages elsewhere.
   const all = [...recorded, "data", "drain", "code"];
   assertEquals(all.toSorted(), EVENTS.toSorted());
 });

@@ -194,7 +194,7 @@ for (
   ]] as const
 ) {
   Deno.test(`deadline() of ${name} ends with what comes first`, async () => {
-    // Keeps the program going, which deadline() need not do.
+    // The timer keeps the program going, which deadline() need not do.
     const timer = setTimeout(() => {}, 60_000);
     const never = new Promise<void>(() => {});
     const failed = new Error("Failed");

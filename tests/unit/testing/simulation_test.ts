@@ -145,7 +145,7 @@ Deno.test("Simulation.move() leaves a peer's sockets dead for good, tells nobody
   await simulation.clock.pass(100);
   assertEquals([old.readyState, atB], [1, []]);
   assert(simulation.sockets.has(old));
-  // One that dials again is through within a few trips.
+  // A peer that dials again is through within a few trips.
   a.connect();
   await simulation.clock.pass(60 * SECOND);
   assertEquals(atB.map(([message]) => message), ["lost on the way"]);

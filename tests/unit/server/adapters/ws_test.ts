@@ -62,7 +62,7 @@ function opened(url = "/socketpeer/") {
     { accepted: true, address: undefined },
     gate,
     (delayMs, callback) => {
-      // Each is a function of its own, as two may share one callback.
+      // Each timer is a function of its own, as two may share one callback.
       const timer = () => callback();
       timers.set(timer, delayMs);
       return () => timers.delete(timer);
@@ -154,7 +154,7 @@ function attached(admission: ReturnType<Gate["admit"]>) {
     listening: true,
     address: () => null,
   });
-  // One that answers nothing to a handshake that it can't finish.
+  // A `ws` server that answers nothing to a handshake that it can't finish.
   const wsServer = Object.assign(new EventEmitter(), {
     handleUpgrade: () => calls.push("handleUpgrade"),
     close() {},

@@ -67,7 +67,7 @@ Deno.test("decodeMessage() reads what encodeMessage() has written", () => {
   const message = encodeMessage(HEAD, items);
   const size = items.reduce((sum, item) => sum + sizeOf(item), HEAD_BYTES);
   assertEquals(message.byteLength, size);
-  // As it lies in a larger buffer.
+  // A message may lie in a larger buffer.
   const larger = new Uint8Array(size + 9);
   larger.set(message, 5);
   const read = decodeMessage(larger.subarray(5, 5 + size))!;

@@ -82,7 +82,7 @@ class TestMember implements Member {
   dismiss(code: number): void {
     this.partner = null;
     this.#events.push(`dismissed ${code}`);
-    // As a connection does.
+    // A connection leaves when it is dismissed.
     this.leave(false);
   }
 
@@ -241,7 +241,7 @@ Deno.test("SharedRegistry pairs two whose code a third node owns, at two nodes o
     await pass();
     const a = nodes[1].join("a");
     await pass();
-    // Its place stays, and with it the claim.
+    // The owner's place stays, and with it the claim.
     owner.leave(false);
     await pass();
     a.leave();
@@ -362,7 +362,7 @@ Deno.test("SharedRegistry notices a node that dies without a word, and waits for
   const cluster = await setUp(3);
   const { nodes, pass, engine } = cluster;
   const { b } = await pairUp(cluster);
-  // Its machine is gone: what is sent there goes nowhere.
+  // The node's machine is gone: what is sent there goes nowhere.
   const listener = engine.inboxes.get(nodes[0].registry.node!)!;
   nodes[0].kill();
   engine.inboxes.set(nodes[0].registry.node!, listener);
@@ -410,7 +410,7 @@ Deno.test("SharedRegistry moves peers to the node that has won their code meanwh
   const { a, b } = await pairUp(cluster, 0, 0);
   const slot = [...cluster.engine.claims.keys()][0];
   nodes[0].broker.disconnect();
-  // Longer than its lease: whoever asks finds it dead.
+  // The lease has run out by then: whoever asks finds the node dead.
   await pass(6000);
   const b2 = nodes[1].join("b", { partner: "a" });
   await pass(6000);
@@ -479,7 +479,7 @@ Deno.test("SharedRegistry ends a conversation from any node", async () => {
     await pass(200);
     return await result;
   }
-  // One whose owner has died had nobody left in it.
+  // A conversation whose owner has died had nobody left in it.
   nodes[0].join("a", { code: "other" });
   await pass();
   nodes[0].kill();
@@ -508,7 +508,7 @@ Deno.test("SharedRegistry.end() says that there was a conversation where the own
   const { a, b } = await pairUp(cluster, 0, 0);
   const { broker } = nodes[0];
   const send = broker.send.bind(broker);
-  // Longer than an answer is waited for.
+  // The answer takes longer than it is waited for.
   broker.send = (...message) => clock.after(1100, () => send(...message));
   const was = nodes[1].registry.end("code");
   await pass(5000);
@@ -518,8 +518,9 @@ Deno.test("SharedRegistry.end() says that there was a conversation where the own
   await assertNothingLeft(cluster);
 });
 
-// It took an engine that knew nothing for one that knew of nobody, while two
-// went on talking at the node that was about to claim their code again.
+// The registry took an engine that knew nothing for one that knew of nobody,
+// while two went on talking at the node that was about to claim their code
+// again.
 Deno.test("SharedRegistry.end() finds a conversation whose node has not told an empty engine of it yet", async () => {
   const cluster = await setUp();
   const { nodes, pass, engine } = cluster;
@@ -570,9 +571,10 @@ Deno.test("SharedRegistry pairs peers of version 1 across nodes, and closes them
   await assertNothingLeft(cluster);
 });
 
-// It asked for a place once more, only to leave it: so whoever waited there was
-// told of a partner, and of its end. That may have been the next conversation
-// of the same peer, which got to hear what its own last one had received.
+// A peer that had left asked for a place once more, only to leave it: so
+// whoever waited there was told of a partner, and of its end. That may have
+// been the next conversation of the same peer, which got to hear what its own
+// last one had received.
 Deno.test("SharedRegistry asks for no place for one that has left, and that nobody waits for", async () => {
   const cluster = await setUp();
   const { nodes, pass } = cluster;
@@ -593,8 +595,8 @@ Deno.test("SharedRegistry asks for no place for one that has left, and that nobo
   await assertNothingLeft(cluster);
 });
 
-// It asked another node for the partner that it had last, as one of version 2
-// does that resumes a conversation: so all others were busy.
+// Such a peer asked another node for the partner that it had last, as one of
+// version 2 does that resumes a conversation: so all others were busy.
 Deno.test("SharedRegistry has a peer of version 1 that has lost an owner wait for anybody", async () => {
   const cluster = await setUp();
   const { nodes, pass } = cluster;
@@ -625,7 +627,7 @@ Deno.test("SharedRegistry frees the place of one of version 1 that it closes as 
   await pass();
   nodes[0].join("other");
   await pass();
-  // Its ending is remembered, and with it the claim is kept.
+  // The conversation's ending is remembered, and with it the claim is kept.
   owner.leave();
   await pass();
   const old = nodes[1].join();
@@ -723,7 +725,7 @@ Deno.test("SharedRegistry tells an owner of one that leaves for good, however of
   const { nodes, pass } = cluster;
   const { b } = await pairUp(cluster);
   b.leave();
-  // It is told at the same moment as it dies.
+  // The node is told at the same moment as it dies.
   nodes[0].kill();
   const again = nodes[2].join("a", { partner: "b" });
   await pass(4000);
@@ -748,7 +750,7 @@ Deno.test("SharedRegistry.has() knows of what other nodes have", async () => {
   a.leave();
   b.leave();
   await pass();
-  // Its ending is remembered.
+  // The conversation's ending is remembered.
   for (const node of nodes) assertEquals(await has(node), true);
   await pass(200_000);
   for (const node of nodes) assertEquals(await has(node), false);
@@ -806,7 +808,7 @@ Deno.test("SharedRegistry lets a peer that was told its number meet who came to 
   const drawer = nodes[0].join("drawer", {}, true);
   await pass();
   assertEquals(drawer.told(), ["waiting"]);
-  // Its node loses its name, and with it the code to another.
+  // The drawer's node loses its name, and with it the code to another.
   nodes[0].broker.disconnect();
   await pass(10_000);
   const typist = nodes[1].join("typist");
