@@ -29,7 +29,7 @@ export interface Bundle {
   readonly name: string;
   /** The text of the module that is bundled. */
   readonly contents: string;
-  /** What it may weigh on the network, gzipped. */
+  /** What the bundle may weigh on the network, gzipped. */
   readonly budgetBytes: number;
 }
 

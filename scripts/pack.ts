@@ -19,7 +19,7 @@ import { root } from "./deno.ts";
 /** The package's name on npm. */
 export const NPM_NAME = "socketpeer";
 
-/** What its tarball may weigh. */
+/** What the package's tarball may weigh. */
 export const BUDGET_BYTES = 400 * 1024;
 
 /** What was packed. */

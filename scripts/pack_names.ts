@@ -33,7 +33,7 @@ const WEIGHTS = [1.6, 1];
 interface Draft {
   readonly bundle: Bundle;
   readonly pieces: string[];
-  /** Of each class, where each of its private names stands. */
+  /** Where each private name of a class stands, for each class. */
   readonly classes: readonly (readonly number[][])[];
   /** Where each of the other names stands. */
   readonly places: readonly number[][];

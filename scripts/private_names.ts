@@ -58,7 +58,7 @@ export function cut(code: string): string[] {
   return code.split(/(\bclass\b|#[\w$]+|[\u4e00-\u9fff])/);
 }
 
-/** Of each class, where each of its private names stands. */
+/** Where each private name of a class stands, for each class. */
 export function placesByClass(pieces: readonly string[]): number[][][] {
   const classes: Map<string, number[]>[] = [];
   for (const [place, piece] of pieces.entries()) {

@@ -32,7 +32,7 @@ export interface Work {
 
 /** What {@linkcode contest} has found. */
 export interface Outcome<T> {
-  /** By contender, in the order of the rounds. */
+  /** What each contender's runs gave, in the order of the rounds. */
   readonly samples: Record<string, T[]>;
   /** Which contenders could not take part, and why. */
   readonly notes: string[];
