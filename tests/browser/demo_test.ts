@@ -156,7 +156,7 @@ Deno.test("The demo page joins by a link or its QR code, once", async () => {
   await b.reload();
   await untilSeen(a, "#state", "over");
   assertNotEquals(await codeOf(b), code);
-  // To open another in the same tab is to join by that.
+  // To open another link in the same tab is to join by that.
   await a.click("#again");
   const next = await codeOf(a);
   await b.goto(

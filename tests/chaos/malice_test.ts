@@ -257,7 +257,8 @@ async function run(plot: Plot, isMild: boolean): Promise<void> {
   const sent = sides.map((): string[] => []);
   const check = () => {
     sides.forEach(({ name, seen: { messages } }, index) => {
-      // In the order in which they were sent, none twice, none altered.
+      // Messages came in the order in which they were sent, none twice, none
+      // altered.
       const of = sent[1 - index];
       let at = 0;
       for (const message of messages) {

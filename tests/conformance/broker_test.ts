@@ -817,7 +817,7 @@ function redisSuite(
     while (!/"the end"/i.test(asked.at(-1) ?? "")) {
       asked.push(String(await monitor.read()));
     }
-    // Each name that is said, but for those of the packages themselves.
+    // Every name that was said, but for those of the packages themselves.
     const names = asked.flatMap((line) =>
       [...line.matchAll(/"([^"]*(?:alice|key|kept|nodes)[^"]*)"/g)]
         .map(([, name]) => name)

@@ -12,7 +12,7 @@ import {
 import { RawClient, RawPair } from "../support/raw_client.ts";
 import { type ReverseProxy, reverseProxy } from "../support/reverse_proxy.ts";
 
-/** Longer than all that a guesser has to wait out. */
+/** How long a test may take: longer than all that a guesser has to wait out. */
 const LIMIT_SECONDS = 20;
 
 /** Where the proxy says that its clients come from. */

@@ -10,7 +10,9 @@ function peersUrl({ url }: TestServer): string {
   return `${url}/socketpeer/`;
 }
 
-/** Two of version 1 that have found each other, in the order of arrival. */
+/**
+ * Two clients of version 1 that have found each other, in the order of arrival.
+ */
 async function joinLegacyPair(url: string) {
   const a = await LegacyClient.pair(url, "yolo");
   // A client that was heard waits.
@@ -21,7 +23,7 @@ async function joinLegacyPair(url: string) {
   return { a, b };
 }
 
-/** What one of version 2 is told of a partner of version 1. */
+/** What a client of version 2 is told of a partner of version 1. */
 const FOUND = {
   interval: 15_000,
   initiator: false,
@@ -65,7 +67,7 @@ Deno.test("SocketPeerServer has a client of version 1 wait for the next when its
   await using _b = b;
   await a.close();
   await using c = await LegacyClient.pair(url, "yolo");
-  // Not a word in between.
+  // Peer b is told nothing in between.
   assertEquals(await b.next("peer.found"), { initiator: false });
   assertEquals(await c.next("peer.found"), { initiator: true });
   c.send("data", 1);

@@ -108,7 +108,7 @@ Deno.test("SocketPeer loses nothing while both sides send through an upgrade", a
   const count = 5000;
   const arrived = [messages(a, count), messages(b, count)];
   const upgraded = [next(a, "upgrade"), next(b, "upgrade")];
-  // One in each turn, so that they go on through the change of path.
+  // One message in each turn, so that they go on through the change of path.
   for (let index = 0; index < count; index++) {
     a.send(index);
     b.send(index);

@@ -110,7 +110,7 @@ Deno.test({
   async fn() {
     await using turn = await startTurnServer();
     const { secret } = turn;
-    // One way is enough to be refused.
+    // One of the server's addresses is enough to be refused.
     const urls = turn.urls.slice(0, 1);
     const good = { urls, secret, ttl: 60 };
     const relay = new Set(["relay"]);

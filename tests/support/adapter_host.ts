@@ -84,8 +84,8 @@ export async function hostServer(
 }
 
 /**
- * Lets in who has a ticket, and gives the pair code "for guests" to nobody but
- * those with a cookie that says so.
+ * Lets in whoever has a ticket, and gives the pair code "for guests" to nobody
+ * but those with a cookie that says so.
  */
 function doorkeeper(ticket: string): SocketPeerServerOptions {
   const later = (delayMs: number) =>

@@ -124,7 +124,10 @@ export interface Actor {
   readonly browser: BreakableBrowser;
   /** Between this page and the server. */
   readonly tcp: TcpProxy;
-  /** What its packets to the other page take; its TCP too, if one was given. */
+  /**
+   * The way of the page's packets to the other page; of its TCP too, if one was
+   * given.
+   */
   readonly access: AccessLink;
 }
 

@@ -283,7 +283,9 @@ export function servePages(): AsyncDisposable & { readonly origin: string } {
 
 /** Two pages that share nothing but the network. */
 export interface BrowserPair extends AsyncDisposable {
-  /** Each is in a context of its own, as if in two people's browsers. */
+  /**
+   * The pages, each in a context of its own, as if in two people's browsers.
+   */
   readonly pages: readonly [Page, Page];
   /** The peers of those pages, once they are made. */
   readonly peers: readonly [PagePeer, PagePeer];

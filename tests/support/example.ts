@@ -28,7 +28,7 @@ export class Example implements AsyncDisposable {
   readonly #finished: Promise<unknown>;
   #seen = () => {};
   #ended = false;
-  /** What it has printed and logged. */
+  /** What the example has printed and logged. */
   output = "";
 
   private constructor(

@@ -43,7 +43,7 @@ export interface MeterOptions {
   readonly everyMs?: number;
   /** The size of the largest message. */
   readonly maxBytes?: number;
-  /** Whether it waits for `drain` when it is asked to. */
+  /** Whether the meter waits for `drain` when it is asked to. */
   readonly polite?: boolean;
 }
 

@@ -7,7 +7,9 @@ import { freePort } from "./free_port.ts";
 export interface TurnServer extends AsyncDisposable {
   /** Addresses for peers: over UDP and over TCP. */
   readonly urls: readonly string[];
-  /** What it shares with those who make credentials for it. */
+  /**
+   * The secret that the server shares with those who make credentials for it.
+   */
   readonly secret: string;
   /** Resolves once its log has such words. */
   said(words: RegExp): Promise<void>;

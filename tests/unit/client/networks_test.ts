@@ -51,7 +51,9 @@ function receiveBulk(peer: SocketPeer): { bytes: number } {
   return got;
 }
 
-/** Both send a number every 20 ms; tells the longest pause at each. */
+/**
+ * Makes both peers send a number every 20 ms; tells the longest pause at each.
+ */
 function stream(simulation: Simulation, peers: readonly SocketPeer[]) {
   const { clock } = simulation;
   const start = clock.now();

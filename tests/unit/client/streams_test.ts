@@ -278,7 +278,7 @@ Deno.test("SocketPeer.writable closes the peer when everything is delivered, and
   const closed = fate(writer.close());
   let closes = 0;
   a.on("close", () => closes++);
-  // Longer than close() itself would wait.
+  // This is longer than close() itself would wait.
   await world.clock.pass(60 * SECOND);
   assertEquals([closed.settled, closes], [false, 0]);
   for (let index = 0; index < 10; index++) {

@@ -76,7 +76,9 @@ const numbered = (name: string) =>
 
 type Scene = Awaited<ReturnType<typeof joined>>;
 
-/** Each sends its messages, in the midst of which something happens. */
+/**
+ * Sends the messages of both peers, in the midst of which something happens.
+ */
 async function exchange(
   { world, a, b }: Scene,
   happen: () => void = () => {},

@@ -25,7 +25,7 @@ const bytes = Uint8Array.fromHex;
 const { number: CODE, secret: WORDS_OF_CODE } = readSpokenCode(
   "7-otter-lunar-basin",
 );
-/** So many bytes that count up, of which nobody thinks that they are random. */
+/** Makes bytes that count up, of which nobody thinks that they are random. */
 const counting = (first: number, length: number) =>
   Uint8Array.from({ length }, (_, index) => first + index);
 const HELLO = {

@@ -30,7 +30,7 @@ const PAIR = {
   hello: HELLO,
 };
 
-/** One of each, as PROTOCOL.md section 3 has them. */
+/** One message of each type, as PROTOCOL.md section 3 has them. */
 const MESSAGES: readonly ControlMessage[] = [
   { type: "pair", data: PAIR },
   { type: "pair", data: { ...PAIR, partner: "b" } },

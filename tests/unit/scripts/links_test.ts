@@ -18,7 +18,9 @@ function linksOf(text: string): string[] {
   return [...inline, ...tags].map(([, link]) => link);
 }
 
-/** What its headings may be reached by, as GitHub and JSR name them. */
+/**
+ * What a document's headings may be reached by, as GitHub and JSR name them.
+ */
 function anchorsOf(text: string): Set<string> {
   const anchors = new Set<string>();
   const headings = text

@@ -180,7 +180,7 @@ Deno.test("Addresses.share() gives each of several servers its part of the attem
   addresses.share(1);
   clock.advance(60_000 * RATE.perSecond);
   assertEquals(times(attempt), guesses(1));
-  // However many there are, who is no guesser gets in.
+  // However many guessers there are, whoever is none gets in.
   addresses.share(1000);
   clock.advance(3_600_000);
   assert(addresses.takePair("b"));

@@ -323,7 +323,7 @@ Deno.test("admit() passes over the entries of the networks of proxies, and belie
       ["203.0.113.5, 198.51.101.7", "192.0.2.1", "198.51.101.7"],
       ["203.0.113.5", "127.0.0.1", "203.0.113.5"],
       ["203.0.113.66, 10.0.0.9", "192.0.2.1", "10.0.0.9"],
-      // None but proxies: the first of them is who asks.
+      // There are none but proxies: the first of them is who asks.
       ["198.51.100.8, 198.51.100.7", "192.0.2.1", "198.51.100.8"],
       // Straight from a client, who can send any header.
       ["203.0.113.5", "203.0.113.66", "203.0.113.66"],

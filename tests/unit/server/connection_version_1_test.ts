@@ -15,20 +15,22 @@ const found = (initiator: boolean) => ({
   data: { initiator },
 });
 
-/** What one of version 2 is told of a partner of version 1. */
+/** What a client of version 2 is told of a partner of version 1. */
 const FOUND_LEGACY = {
   type: "peer.found",
   data: { interval: 15_000, initiator: false, hello: HELLO_1 },
 };
 
-/** What one is sent, and how it is closed; nothing, where it is left alone. */
+/**
+ * What a client is sent, and how it is closed; nothing, where it is left alone.
+ */
 function assertUntouched(...peers: FakePeer[]): void {
   for (const { socket } of peers) {
     assertEquals([socket.sent, socket.closes], [[], []]);
   }
 }
 
-/** Two of version 1 that have found each other. */
+/** Two clients of version 1 that have found each other. */
 async function joinLegacyPair(server: FakeServer) {
   const a = await server.joinLegacy();
   const b = await server.joinLegacy();
@@ -274,7 +276,7 @@ function sessionOf({ connection, socket }: FakePeer, maxMessageBytes = 65_536) {
   return { session, messages, send, receive };
 }
 
-/** What one of version 1 is told as `data`. */
+/** What a client of version 1 is told as `data`. */
 const heard = ({ socket }: FakePeer) =>
   socket.taken().map(({ type, data }) => {
     assertEquals(type, "data");
@@ -523,7 +525,7 @@ Deno.test("Connection keeps its tables right, whoever of either version comes an
           peers.push(await server.join(`${++ids}`));
           break;
         case 3: {
-          // One comes back: with its old id, resuming, or giving up the old.
+          // A peer comes back: with its old id, resuming, or giving up the old.
           const id = `${Math.max(1, ids - chance.below(3))}`;
           const leaves = { id, key: `key of ${id}` };
           const partner = `${1 + chance.below(ids + 1)}`;
@@ -550,7 +552,7 @@ Deno.test("Connection keeps its tables right, whoever of either version comes an
       );
       const { size, waiting, pairs } = server.registry;
       assert(size <= 1 && waiting + pairs <= size, `${waiting} ${pairs}`);
-      // One more may knock.
+      // One more peer may knock.
       const knocking = peers.length - (waiting + 2 * pairs);
       assert(knocking === 0 || knocking === 1, `${knocking} without a place`);
       assert(

@@ -51,7 +51,7 @@ Deno.test("Numbers draws from all of a length by chance", async () => {
     drawn.push((await numbers.draw())!);
   }
   for (const number of drawn) assertMatch(number, /^[1-9]\d$/);
-  // Of 90 that are drawn 300 times nearly all come up.
+  // Nearly all of 90 numbers come up when 300 are drawn.
   assert(new Set(drawn).size > 75, `${new Set(drawn).size}`);
   const first = setUp({ random: () => 0 });
   assertEquals(await first.numbers.draw(), "1");
@@ -111,7 +111,7 @@ Deno.test("Numbers remembers 10,000 numbers, and forgets the oldest beyond them"
   const others = ofLength(5).slice(0, MAX_QUIET);
   for (const number of others.slice(1)) numbers.left(number);
   assertEquals(await numbers.draw(), "10");
-  // That was one too many.
+  // That number was one too many.
   assertEquals(await numbers.draw(), "1");
 });
 

@@ -165,7 +165,7 @@ Deno.test("resolveServerOptions() takes ports from 0 to 65535", () => {
 });
 
 Deno.test("resolveServerOptions() takes a peerTimeout that a timer can wait", () => {
-  // One more and setTimeout() calls back at once.
+  // With one more millisecond setTimeout() calls back at once.
   for (const peerTimeout of [0, 2_147_483_647]) {
     const resolved = resolveServerOptions({ peerTimeout });
     assertEquals(resolved.peerTimeout, peerTimeout);

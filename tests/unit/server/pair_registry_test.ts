@@ -22,11 +22,11 @@ class TestMember implements Member {
   #events: string[] = [];
   /** What a test has happen while it is being told something. */
   when: (event: string) => void = () => {};
-  /** Whether it was dismissed, or has left. */
+  /** Whether the member was dismissed, or has left. */
   gone = false;
-  /** Whether its code was drawn for it. */
+  /** Whether the member's code was drawn for it. */
   isDrawn = false;
-  /** The `id` of the peer that it was told of last. */
+  /** The `id` of the peer that the member was told of last. */
   partner: string | undefined;
 
   constructor(
@@ -79,7 +79,7 @@ class TestMember implements Member {
     this.#registry.leave(this, true);
   }
 
-  /** What it was told since the last call. */
+  /** What the member was told since the last call. */
   told(): string[] {
     const events = this.#events;
     this.#events = [];
@@ -473,7 +473,7 @@ Deno.test("PairRegistry does not let a peer go that has found the other", () => 
   a.told();
   b.told();
   pairs.clock.advance(HOURS_MS);
-  // Nor while it is away.
+  // Nor is the peer let go while the other one is away.
   b.break();
   pairs.clock.advance(HOURS_MS);
   assertEquals(a.told(), ["lost"]);
@@ -487,7 +487,7 @@ Deno.test("PairRegistry does not let a peer go that waits for its partner", () =
   pairs.clock.advance(HOURS_MS);
   assertEquals(a.told(), ["waiting"]);
   assertEquals(pairs.clock.pending, 0);
-  // Nor after its next socket.
+  // Nor is the peer let go after its next socket.
   const newA = pairs.join("a", { partner: "b" });
   pairs.clock.advance(HOURS_MS);
   assertEquals(newA.told(), ["waiting"]);
@@ -907,7 +907,8 @@ Deno.test("PairRegistry.join() gives a newcomer the place of one that its partne
   pairs.clock.advance(1);
   assertEquals(a.told(), ["dismissed 4012"]);
   assertEquals(c.told(), ["waiting"]);
-  // Who comes back late is told so too, and so is who comes back to it.
+  // A peer that comes back late is told so too, and so is one that comes back
+  // to it.
   const late = [join("b", { partner: "a" }), join("a", { partner: "b" })];
   for (const peer of late) assertEquals(peer.told(), ["dismissed 4012"]);
   const next = join("d");
@@ -966,7 +967,7 @@ Deno.test("PairRegistry.join() has a newcomer wait for the place of one that lea
 Deno.test("PairRegistry.join() has no newcomer wait for one that says it leaves, and stays", () => {
   const { a, join, ...pairs } = setUpPair();
   pairs.registry.leaveSoon(a);
-  // Nor does it matter that one says so who is not here.
+  // Nor does it matter that a peer says so that has no place here.
   pairs.registry.leaveSoon(join("d"));
   pairs.clock.advance(6000);
   const c = join("c");

@@ -47,7 +47,7 @@ class TestMember implements Member {
     return this.request.id;
   }
 
-  /** What it was told since the last call. */
+  /** What the peer was told since the last call. */
   told(): string[] {
     return this.#events.splice(0);
   }
@@ -184,7 +184,9 @@ async function setUp(count = 2): Promise<Cluster> {
   return { clock, engine, nodes, pass };
 }
 
-/** Two that have found each other at nodes, and were told nothing since. */
+/**
+ * Two peers that have found each other at nodes, and were told nothing since.
+ */
 async function pairUp(cluster: Cluster, first = 0, second = 1) {
   const { nodes, pass } = cluster;
   const a = nodes[first].join("a");
@@ -555,7 +557,7 @@ Deno.test("SharedRegistry pairs peers of version 1 across nodes, and closes them
   say(b, "into the void");
   await pass();
   assertEquals(b.told(), ["dismissed 1012"]);
-  // One that waits alone has lost nothing.
+  // A peer that waits alone has lost nothing.
   const c = nodes[1].join();
   await pass(2000);
   nodes[1].broker.disconnect();
