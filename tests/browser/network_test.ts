@@ -26,8 +26,11 @@ interface Measure {
 
 interface NetworkRow {
   readonly name: string;
-  /** Rows of a group mostly wait, and do so at the same time. */
-  readonly group: string;
+  /**
+   * Rows of a group run at the same time: those of `quiet` mostly wait, and
+   * those of `bulk` send as much as their links take.
+   */
+  readonly group: "moves" | "quiet" | "bulk";
   run(): Promise<Measure[]>;
 }
 
@@ -112,7 +115,7 @@ function linkDead(path: "relay" | "direct"): NetworkRow {
   const where = path === "relay" ? "relay only" : "data channel open";
   return {
     name: `link dead for 8 s and back, ${where}`,
-    group: "gaps",
+    group: "quiet",
     async run() {
       const { after } = await pauses(path, async ({ actors: [{ access }] }) => {
         access.dead = true;
@@ -130,7 +133,7 @@ function serverUnreachable(path: "relay" | "direct"): NetworkRow {
   const where = path === "relay" ? "relay only" : "data channel open";
   return {
     name: `server unreachable for 25 s and back, ${where}`,
-    group: "gaps",
+    group: "quiet",
     async run() {
       const { longest, after } = await pauses(path, async ({ actors }) => {
         for (const { tcp } of actors) tcp.stall(true);
@@ -184,7 +187,7 @@ function slow(
 ): NetworkRow {
   return {
     name: `${name}, queue 64 KB, bulk on the channel`,
-    group: "slow",
+    group: "quiet",
     async run() {
       const access = both({
         ...{ bytesPerSecond, queueBytes: 64 * KiB, delayMs: 10 },
@@ -206,7 +209,7 @@ function slow(
 function far(name: string, shape: LinkShape, ms: number): NetworkRow {
   return {
     name: `${name}, bulk on the channel`,
-    group: "far",
+    group: "bulk",
     async run() {
       const options = { path: "direct", access: both(shape) } as const;
       const result = await bulk(options, ms);
@@ -227,7 +230,7 @@ function far(name: string, shape: LinkShape, ms: number): NetworkRow {
 
 const relayFar: NetworkRow = {
   name: "round trip 200 ms, bulk over the relay",
-  group: "relay",
+  group: "bulk",
   async run() {
     const options = { path: "relay", access: both({ delayMs: 50 }) } as const;
     const { bytesPerSecond } = await bulk(options, 8000);
@@ -237,7 +240,7 @@ const relayFar: NetworkRow = {
 
 const upload: NetworkRow = {
   name: "upgrade during an upload at 50 KB/s",
-  group: "uploads",
+  group: "quiet",
   async run() {
     const access = [
       new AccessLink({ bytesPerSecond: 50_000, delayMs: 10 }, NEAR),
@@ -267,7 +270,7 @@ const upload: NetworkRow = {
 
 const pageLeft: NetworkRow = {
   name: "page left with a full uplink at 20 KB/s, no WebRTC",
-  group: "uploads",
+  group: "quiet",
   async run() {
     const access = [
       new AccessLink({ bytesPerSecond: 20_000, delayMs: 10 }, NEAR),
