@@ -451,7 +451,10 @@ class Churn {
     }
   }
 
-  #ended(instance: Instance, { reason, unacknowledged }: CloseInfo): void {
+  #ended(
+    instance: Instance,
+    { reason, unacknowledged, clean }: CloseInfo,
+  ): void {
     let conversation = instance.ending.shift() ?? instance.lingering;
     if (!conversation) {
       conversation = this.#currentOf(instance);
@@ -474,8 +477,17 @@ class Churn {
         (reason !== "server" || since <= this.#leftAt + LEAVE_MS),
       () => `${label} ends: ${reason}`,
     );
+    const other = partner && this.#byId.get(partner);
+    if (clean) {
+      const { accepted, delivered } = other || conversation.sender!;
+      must(
+        reason === "remote" && delivered === accepted.length,
+        () =>
+          `${label} takes ${delivered} of ${accepted.length} for all of them ` +
+          `(${reason})`,
+      );
+    }
     if (reason === "replaced") {
-      const other = partner && this.#byId.get(partner);
       // Who has not come back for so long may be gone, as far as one can tell.
       const awayMs = this.#simulation.clock.now() -
         (instance.lostAt ?? Infinity);
