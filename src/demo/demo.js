@@ -4,12 +4,14 @@
  */
 
 import { breakButtons, showPings } from "./chaos.js";
+import { isPrivate } from "./client.js";
 import { completeField } from "./complete_field.js";
 import { $, inBytes, make, write } from "./dom.js";
 import { Files } from "./files.js";
 import { channelWay } from "./hooks.js";
 import { Meter } from "./meter.js";
 import { Pings } from "./pings.js";
+import { drawPlainCode, readPlainCode } from "./plain_code.js";
 import { qrCode } from "./qr.js";
 
 /** Messages, and room for more, come too often for a log. */
@@ -35,7 +37,9 @@ const STATES = {
   },
   /** A conversation has begun, and has not ended. */
   talk: {
-    connected: "Connected to the other peer, in private.",
+    connected: `Connected to the other peer, ${
+      isPrivate ? "" : "not "
+    }in private.`,
     waiting: "The other peer is out of reach. Waiting for it to come back …",
     reconnecting: "The connection broke. Trying to get it back …",
     closed: "Closing, when all that you sent has arrived …",
@@ -83,9 +87,6 @@ const HINTS = {
   CRYPTO_MISSING:
     "This browser is too old to be private. Update it: it takes " +
     "Chrome 133, Firefox 130 or Safari 17.",
-  INSECURE_CONTEXT: "This page can not be private, as it did not come by " +
-    "https. Open it by an address with https: or, on the machine that serves " +
-    "it, with localhost.",
   NOT_PRIVATE: "The other side does not talk in private, or the server hides " +
     "that it does. Nothing was sent. Make sure that the other uses this page.",
   PAIR_CODE_REFUSED: "The server does not take this code. Take a new one.",
@@ -135,15 +136,41 @@ let way;
 let paused = false;
 
 /**
+ * What the client here takes for a code that was entered, or for one of its
+ * own. The two kinds look different, as a private peer and a plain one can not
+ * meet, and as a plain one would tell the server all of a private code.
+ *
+ * @throws {TypeError} If it is of the other kind, or, where this page is not
+ * private, of none.
+ */
+function codeFor(entered) {
+  const plain = entered && readPlainCode(entered);
+  if (isPrivate && plain) {
+    throw new TypeError(
+      "This code is of a page without https, and this page is private: the " +
+        "two can not meet. Open the same address as the other",
+    );
+  }
+  if (isPrivate) return entered;
+  if (!entered || plain) return plain || drawPlainCode();
+  throw new TypeError(
+    /^\W*\d/.test(entered)
+      ? "This code is of a private page, and this page is not private: the " +
+        "two can not meet. Open the same address as the other"
+      : "This is no code of this page: it must have 16 letters, and no vowel",
+  );
+}
+
+/**
  * Makes the peer: for the other's code, or for one of its own.
  *
- * @throws {TypeError} If that is no spoken code; all stays as it was.
+ * @throws {TypeError} If that is no code; all stays as it was.
  */
 function start(pairCode) {
   // The server is beside the page, wherever that is.
   const url = new URL(document.body.dataset.server, location.href).href;
   const next = new SocketPeer({
-    pairCode,
+    pairCode: codeFor(pairCode),
     url,
     autoconnect: false,
     highWaterMark: HIGH_WATER_BYTES,
@@ -159,7 +186,8 @@ function start(pairCode) {
   step = pairCode ? "join" : "invite";
   problem(null);
   write("joined", pairCode ? peer.pairCode : "");
-  invite("");
+  // A private one has none until the server has given its number.
+  invite(pairCode ? "" : peer.pairCode);
   count = 0;
   meter = new Meter();
   pings = new Pings((message) => trySend(message));
@@ -178,7 +206,9 @@ function start(pairCode) {
     label(sent, "");
     // Another program would make nothing of pings.
     trySend({ demo: "hello" });
-    write("verification", peer.verification.replaceAll("-", " "));
+    if (isPrivate) {
+      write("verification", peer.verification.replaceAll("-", " "));
+    }
   });
   pause(false);
   peer.on("reconnect", () => label(sent, ""));
@@ -223,6 +253,8 @@ function start(pairCode) {
       show();
     });
   }
+  // A plain peer would wait for another one, by the same code.
+  peer.on("close", () => step === "over" && next.close());
   peer.connect();
   show();
 }
@@ -457,7 +489,8 @@ function copies(button, source) {
       write(button, "Copied");
     } catch {
       getSelection().selectAllChildren($(source));
-      write(button, "Selected");
+      // Old, and all that there is without https.
+      write(button, document.execCommand("copy") ? "Copied" : "Selected");
     }
     setTimeout(() => write(button, textContent), 3000);
   };
@@ -598,11 +631,16 @@ function append(id, line) {
   if ($(id).childElementCount > 500) $(id).firstElementChild.remove();
 }
 
-completeField($("other-code"), $("words"), SocketPeer.completeCode);
+if (isPrivate) {
+  completeField($("other-code"), $("words"), SocketPeer.completeCode);
+} else $("other-code").placeholder = "bcdf-ghjk-mnpq-rstv";
 write("host", location.host);
-const { network } = document.body.dataset;
-write("addresses", network);
-$("network").hidden = !network;
+const network = document.body.dataset.network.split(" ").filter(Boolean);
+$("addresses").append(...network.flatMap((href, i) => {
+  const link = Object.assign(make("a", href), { href });
+  return i ? [" or ", link] : [link];
+}));
+$("network").hidden = network.length === 0;
 $("local").hidden = !/^(localhost|127\..*|\[::1\])$/.test(location.hostname);
 addEventListener("hashchange", joinByAddress);
 if (!joinByAddress()) renew();

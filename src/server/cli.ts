@@ -71,6 +71,7 @@ function bundle(name: string): ServedFile {
 /** The parts of the demo page, each for itself: there is no build. */
 const DEMO_MODULES = [
   "chaos",
+  "client",
   "complete_field",
   "demo",
   "dom",
@@ -78,6 +79,7 @@ const DEMO_MODULES = [
   "hooks",
   "meter",
   "pings",
+  "plain_code",
   "qr",
 ];
 
@@ -177,6 +179,8 @@ interface PageSettings {
   readonly peersPath: string;
   /** Whether it may kill the server. */
   readonly chaos: boolean;
+  /** What it listens on, once it does. */
+  addr?: ListeningServer["addr"];
 }
 
 /**
@@ -185,13 +189,13 @@ interface PageSettings {
  */
 function pageFor(
   html: string,
-  { peersPath, chaos }: PageSettings,
+  { peersPath, chaos, addr }: PageSettings,
   host: string | null | undefined,
 ): string {
   const told: Record<string, string> = { server: `.${peersPath}` };
   if (chaos) told.chaos = `.${CHAOS_PATH}`;
   // Whoever is not on this machine need not know where it is.
-  if (isLocal(host ?? "")) told.network = networkAddresses().join(", ");
+  if (addr && isLocal(host ?? "")) told.network = networkUrls(addr).join(" ");
   for (const [name, value] of Object.entries(told)) {
     const escaped = value.replaceAll("&", "&amp;").replaceAll('"', "&quot;");
     html = html.replace(
@@ -329,7 +333,7 @@ async function start(command: Command): Promise<Running> {
         }),
     );
   }
-  const page = { peersPath: path, chaos: command.demoChaos };
+  const page: PageSettings = { peersPath: path, chaos: command.demoChaos };
   try {
     const server = await front.listen(
       host,
@@ -338,6 +342,7 @@ async function start(command: Command): Promise<Running> {
         answerDemo(request, page) ?? await fileAnswer(request, page),
       peerServer.handler,
     );
+    page.addr = server.addr;
     return { peerServer, server, probes, drain: () => draining = true };
   } catch (error) {
     await probes?.shutdown();
@@ -377,17 +382,22 @@ function answerDemo(
   return asked ? answerChaos(request) : undefined;
 }
 
-/** Where others find a server that listens on every address. */
-function networkLines(addr: { hostname: string; port: number }): string[] {
+/** What to open in its networks to see a server that listens on all addresses. */
+function networkUrls(addr: ListeningServer["addr"]): string[] {
   if (!isWildcard(addr.hostname)) return [];
-  const lines = networkAddresses()
-    .map((hostname) => `in the network: ${address({ ...addr, hostname })}`);
-  if (lines.length === 0) return [];
+  return networkAddresses().map((hostname) => address({ ...addr, hostname }));
+}
+
+/** Where others find a server, and what its page is there. */
+function networkLines(addr: ListeningServer["addr"]): string[] {
+  const urls = networkUrls(addr);
+  if (urls.length === 0) return [];
   return [
-    ...lines,
-    "The demo page takes https there, as on a phone: put a proxy with TLS " +
-    "before it, such as\n  caddy reverse-proxy --internal-certs " +
-    `--from https://${networkAddresses()[0]}:8443 --to localhost:${addr.port}`,
+    ...urls.map((url) => `in the network: ${url}`),
+    "The demo page is not private there, as it comes without https. To be so " +
+    "it takes a proxy with TLS, such as\n  caddy reverse-proxy " +
+    `--internal-certs --from https://${new URL(urls[0]).hostname}:8443 ` +
+    `--to localhost:${addr.port}`,
   ];
 }
 

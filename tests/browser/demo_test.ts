@@ -3,6 +3,7 @@
 import {
   assert,
   assertEquals,
+  assertFalse,
   assertMatch,
   assertNotEquals,
 } from "@std/assert";
@@ -11,13 +12,17 @@ import type { Page } from "puppeteer";
 import decodeQR from "qr/decode.js";
 import { SocketPeer } from "../../client.ts";
 import {
+  type BrowserName,
   browserPair,
   exceptFailedSockets,
+  FAR_HOST,
   shareBrowser,
 } from "../support/browser_pair.ts";
+import { findFirefox } from "../support/find_browser.ts";
 import { type Command, startCommand } from "../support/start_command.ts";
 
-shareBrowser();
+const hasFirefox = await findFirefox() !== undefined;
+shareBrowser(hasFirefox ? ["chromium", "firefox"] : ["chromium"]);
 
 const LIMIT_MS = 15_000;
 
@@ -318,19 +323,173 @@ Deno.test("The demo page says that the server is out of reach, and goes on when 
   assertEquals(exceptFailedSockets(pair.errors), []);
 });
 
-Deno.test("The demo page says what it takes where browsers give no cryptography", async () => {
+Deno.test("The demo page says that a browser has no cryptography, and is not plain instead", async () => {
   await using command = await startCommand();
   await using pair = await browserPair("about:blank");
-  for (const [i, page] of pair.pages.entries()) {
-    await page.evaluateOnNewDocument((secure: boolean) => {
-      Object.defineProperty(globalThis, "isSecureContext", { value: secure });
-      Object.defineProperty(Crypto.prototype, "subtle", { value: undefined });
-    }, i === 1);
-    await page.goto(`${command.url}#7-otter-lunar-basin`);
-    await untilSeen(page, "#problem", i === 1 ? "too old" : "https");
-    assertEquals(await page.$eval("main", (e) => e.checkVisibility()), false);
+  const [page] = pair.pages;
+  await page.evaluateOnNewDocument(() => {
+    Object.defineProperty(Crypto.prototype, "subtle", { value: undefined });
+  });
+  await page.goto(`${command.url}#7-otter-lunar-basin`);
+  await untilSeen(page, "#problem", "too old");
+  assertFalse(await isSeen(page, "main"));
+  assertEquals(await clientsOf(page), ["socketpeer.private.min.js"]);
+  assertEquals(pair.errors, []);
+});
+
+/** Whether a person would see an element. */
+async function isSeen(page: Page, selector: string): Promise<boolean> {
+  return await page.$eval(selector, (element) => element.checkVisibility());
+}
+
+/** Which of the library's bundles a page has loaded. */
+async function clientsOf(page: Page): Promise<string[]> {
+  return await page.evaluate(() =>
+    performance.getEntriesByType("resource").map(({ name }) =>
+      name.replace(/.*\//, "")
+    ).filter((name) => name.startsWith("socketpeer"))
+  );
+}
+
+/** Where a command's page is not in a secure context. */
+function farUrl({ port }: Command): string {
+  return `http://${FAR_HOST}:${port}/`;
+}
+
+Deno.test("The demo page lets two people meet without https, and says that this is not private", async () => {
+  await using command = await startCommand();
+  const url = farUrl(command);
+  await using pair = await directPair(command, url);
+  const [a, b] = pair.pages;
+  for (const page of pair.pages) {
+    assertEquals(await clientsOf(page), ["socketpeer.min.js"]);
+    await untilSeen(page, "#state", "not in private");
+    assertFalse(await isSeen(page, "#lock"));
+    const texts = await page.$eval("header", (header) => header.innerText);
+    assertFalse(/private|can neither/.test(texts), texts);
+  }
+  await say(a, "by the link");
+  await untilSeen(b, "#messages", "by the link");
+  await drop(b, "plain.bin", FILE_BYTES);
+  await untilSaved(a, "plain.bin");
+  assertEquals(await savedBytes(a, "plain.bin"), FILE_BYTES);
+  await a.click("#cut-both");
+  await untilSeen(a, "#events", "reconnect");
+  await say(a, "after a break");
+  await untilSeen(b, "#messages", "after a break");
+
+  // It is over for both, though a plain peer could wait for another.
+  await b.click("#close");
+  for (const page of pair.pages) await untilSeen(page, "#state", "over");
+  // The warning may be before it.
+  await a.focus("#again");
+  await a.keyboard.press("Enter");
+  const code = await codeOf(a);
+  assertMatch(code, /^([b-df-hjkmnp-tv-z]{4}-){3}[b-df-hjkmnp-tv-z]{4}$/);
+  const link = await textOf(a, "#link");
+  assertEquals(link, `${url}#${code}`);
+  assertEquals(await scan(a, "#qr"), link);
+  await enter(b, code.toUpperCase().replaceAll("-", ""));
+  for (const page of pair.pages) await untilSeen(page, "#path", "direct");
+  await say(b, "by the typed code");
+  await untilSeen(a, "#messages", "by the typed code");
+
+  for (const page of pair.pages) {
+    await untilSeen(page, "#warning", "can read and change");
+    const { top, covered } = await page.evaluate(() => {
+      scrollTo(0, document.body.scrollHeight);
+      const warning = document.getElementById("warning")!;
+      const { top, left } = warning.getBoundingClientRect();
+      const there = document.elementFromPoint(left + 20, top + 20);
+      return { top, covered: !warning.contains(there) };
+    });
+    assertEquals({ top, covered }, { top: 0, covered: false });
   }
   assertEquals(pair.errors, []);
+});
+
+Deno.test("The demo page refuses codes of the other kind, and sends nothing of them", async () => {
+  await using command = await startCommand();
+  await using pair = await browserPair(command.url, farUrl(command));
+  const [secure, far] = pair.pages;
+  const [code, plainCode] = [await codeOf(secure), await codeOf(far)];
+  assertEquals(await clientsOf(secure), ["socketpeer.private.min.js"]);
+  assertFalse(await isSeen(secure, "#warning"));
+  for (const page of pair.pages) await untilSeen(page, "#state", "ready");
+  const refused: [Page, string, string][] = [
+    [secure, plainCode, "page without https"],
+    [far, code, "of a private page"],
+    // Without its hyphens it would have as many characters as a plain one.
+    [far, "7-otter-stone-basin", "of a private page"],
+    [far, "yolo", "16 letters"],
+    [far, plainCode, "your own code"],
+  ];
+  for (const [page, text, words] of refused) {
+    const events = await textOf(page, "#events");
+    await page.click("#other-code", { count: 3 });
+    await enter(page, text);
+    await untilSeen(page, "#join-error", words);
+    assertEquals(await textOf(page, "#events"), events);
+  }
+  // By a link it is no other.
+  await far.goto(`${farUrl(command)}#${code}`);
+  await untilSeen(far, "#join-error", "of a private page");
+  assertEquals(await textOf(far, "#joined"), "");
+  assertEquals(pair.errors, []);
+});
+
+Deno.test("The demo page on localhost leads to where a phone finds it", async () => {
+  // The last one counts.
+  await using command = await startCommand(["--host", "0.0.0.0"]);
+  await using pair = await browserPair(command.url, farUrl(command));
+  const [page, far] = pair.pages;
+  await untilSeen(page, "#local", "this machine alone");
+  await codeOf(far);
+  assertFalse(await isSeen(far, "#local"));
+  const urls = Deno.networkInterfaces()
+    .filter(({ family, address }) =>
+      family === "IPv4" && !/^(127|169\.254)\./.test(address)
+    )
+    .map(({ address }) => `http://${address}:${command.port}/`);
+  const hrefs = await page.$$eval(
+    "#addresses a",
+    (all) => all.map((each) => each.href),
+  );
+  assertEquals(hrefs, urls);
+  assertEquals(await isSeen(page, "#network"), urls.length > 0);
+  if (urls.length > 0) {
+    await Promise.all([page.waitForNavigation(), page.click("#addresses a")]);
+    await untilSeen(page, "#warning", "not private");
+    await untilSeen(page, "#state", "ready");
+    assertEquals(
+      await textOf(page, "#link"),
+      `${urls[0]}#${await codeOf(page)}`,
+    );
+  }
+  assertEquals(pair.errors, []);
+});
+
+Deno.test({
+  name: "The demo page does the same in Firefox",
+  ignore: !hasFirefox,
+  async fn() {
+    await using command = await startCommand();
+    await using pair = await directPair(command, command.url, "firefox");
+    const [a, b] = pair.pages;
+    assertEquals(
+      await textOf(a, "#verification"),
+      await textOf(b, "#verification"),
+    );
+    await say(a, "by fox");
+    await untilSeen(b, "#messages", "by fox");
+    await b.click("#pause");
+    await drop(a, "held up.bin", FILE_BYTES);
+    await untilSeen(a, "#messages", "the other does not read");
+    await b.click("#pause");
+    await untilSaved(b, "held up.bin");
+    assertEquals(await savedBytes(b, "held up.bin"), FILE_BYTES);
+    assertEquals(pair.errors, []);
+  },
 });
 
 /** Waits until a page has all of a file that it was sent. */
@@ -403,12 +562,17 @@ async function stateOf(pages: readonly Page[]): Promise<string> {
 }
 
 /** Two pages of the demo that talk directly. */
-async function directPair(command: Command) {
-  const pair = await browserPair("about:blank");
+async function directPair(
+  command: Command,
+  url = command.url,
+  browser: BrowserName = "chromium",
+) {
+  const blank = "about:blank";
+  const pair = await browserPair(blank, blank, [browser, browser]);
   const [a, b] = pair.pages;
   for (const page of pair.pages) await page.evaluateOnNewDocument(watchFiles);
-  await a.goto(command.url);
-  await b.goto(`${command.url}#${await codeOf(a)}`);
+  await a.goto(url);
+  await b.goto(`${url}#${await codeOf(a)}`);
   for (const page of pair.pages) await untilSeen(page, "#path", "direct");
   return pair;
 }

@@ -19,6 +19,12 @@ const BUNDLES = ["/socketpeer.min.js", "/socketpeer.private.min.js"];
 /** Longest that a test waits for anything, in milliseconds. */
 const LIMIT_MS = 15_000;
 
+/**
+ * A name by which Chromium finds this machine and does not know that it is it:
+ * without https, its pages are in no secure context.
+ */
+export const FAR_HOST = "demo.test";
+
 const FLAGS = [
   // Containers and CI run as root, where Chromium's sandbox cannot start.
   "--no-sandbox",
@@ -29,6 +35,7 @@ const FLAGS = [
   "--disable-quic",
   "--disable-sync",
   "--no-first-run",
+  `--host-resolver-rules=MAP ${FAR_HOST} 127.0.0.1`,
 ];
 
 /** What `tests/browser/pages/recorder.js` puts into a page. */
