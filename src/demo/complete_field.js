@@ -16,6 +16,12 @@ const WORD_COUNT = 3;
  * @param {(start: string) => string[]} complete What a text may become.
  */
 export function completeField(input, list, complete) {
+  Object.assign(input, {
+    role: "combobox",
+    ariaAutoComplete: "list",
+    ariaExpanded: "false",
+  });
+  input.setAttribute("aria-controls", list.id);
   let texts = [];
   /** Which of them Enter would take; -1: none. */
   let active = -1;

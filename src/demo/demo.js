@@ -148,7 +148,7 @@ function codeFor(entered) {
   if (isPrivate && plain) {
     throw new TypeError(
       "This code is of a page without https, and this page is private: the " +
-        "two can not meet. Open the same address as the other",
+        "two can not meet. Both must open the same address",
     );
   }
   if (isPrivate) return entered;
@@ -156,7 +156,7 @@ function codeFor(entered) {
   throw new TypeError(
     /^\W*\d/.test(entered)
       ? "This code is of a private page, and this page is not private: the " +
-        "two can not meet. Open the same address as the other"
+        "two can not meet. Both must open the same address"
       : "This is no code of this page: it must have 16 letters, and no vowel",
   );
 }
