@@ -415,6 +415,8 @@ Deno.test("The demo page refuses codes of the other kind, and sends nothing of t
   const [code, plainCode] = [await codeOf(secure), await codeOf(far)];
   assertEquals(await clientsOf(secure), ["socketpeer.private.min.js"]);
   assertFalse(await isSeen(secure, "#warning"));
+  // The command listens on this machine alone.
+  assertFalse(await isSeen(secure, "#network"));
   for (const page of pair.pages) await untilSeen(page, "#state", "ready");
   const refused: [Page, string, string][] = [
     [secure, plainCode, "page without https"],
