@@ -21,6 +21,12 @@ import { stdFlags } from "./std.ts";
 const DOCUMENTED = [...ENTRIES, "src", "README.md", "docs"];
 
 /**
+ * Folders whose files run side by side: nothing in them is measured, and each
+ * file has ports and processes of its own.
+ */
+const PARALLEL_FOLDERS = ["tests/unit", "tests/conformance", "tests/chaos"];
+
+/**
  * The folders of tests: each is a step by itself, so no two browsers run at
  * once.
  */
@@ -82,8 +88,12 @@ export async function runTests(
     const name = `${doc ? "examples in " : ""}${paths.join(" ")}`;
     console.log(`\n== ${name}`);
     const docFlags = doc ? ["--doc"] : [];
+    const parallelFlags = paths.every(isParallel) ? ["--parallel"] : [];
     const tally = await runStep(
-      ["test", "-A", ...flags, ...docFlags, ...filterFlags, ...paths],
+      [
+        ...["test", "-A", ...flags, ...docFlags, ...parallelFlags],
+        ...[...filterFlags, ...paths],
+      ],
     );
     if (tally.passed + tally.failed === 0 && filter === undefined) {
       console.error(`No test ran in ${name}`);
@@ -121,6 +131,10 @@ function chooseSteps(paths: string[]): Step[] {
     { paths: paths.filter((path) => !isTest(path)), doc: true },
     { paths: paths.filter(isTest), doc: false },
   ].filter((step) => step.paths.length > 0);
+}
+
+function isParallel(path: string): boolean {
+  return PARALLEL_FOLDERS.some((folder) => path.startsWith(folder));
 }
 
 /** Runs one `deno test`, in view, and reads the line that it ends with. */

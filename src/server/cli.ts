@@ -45,7 +45,8 @@ import { SocketPeerServer } from "./socket_peer_server.ts";
  */
 const PAGE_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; " +
-  "img-src data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'";
+  "img-src data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; " +
+  "frame-ancestors 'none'";
 
 /** A file that the command serves. */
 interface ServedFile {

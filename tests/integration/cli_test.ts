@@ -118,7 +118,7 @@ Deno.test("server.ts serves the library to pages of any origin, compressed, and 
   assertEquals(page.headers.get("access-control-allow-origin"), null);
   assertMatch(
     page.headers.get("content-security-policy")!,
-    /^default-src 'none'; script-src 'self'; /,
+    /^default-src 'none'; script-src 'self'; .*frame-ancestors 'none'$/,
   );
 });
 

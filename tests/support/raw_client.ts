@@ -252,7 +252,9 @@ export class RawConnection implements Disposable {
       if (end >= 0) {
         const [line, ...lines] = answer.slice(0, end).split("\r\n");
         const headers = new Headers(
-          lines.map((line) => line.split(/:\s*/, 2) as [string, string]),
+          lines.map((line) =>
+            /^(.*?):\s*(.*)$/.exec(line)!.slice(1) as [string, string]
+          ),
         );
         const status = Number(line.split(" ")[1]);
         const body = answer.slice(end + 4);

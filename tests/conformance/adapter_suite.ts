@@ -1,6 +1,6 @@
 /**
  * What a server does whatever it stands on, over real sockets: run over each
- * adapter on Deno, and in processes of Node and Bun.
+ * adapter on Deno, and in processes of Node and Bun, in a file for each.
  */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
@@ -11,7 +11,6 @@ import {
   type AdapterHost,
   type HostKind,
   type HostOptions,
-  hostServer,
   OTHERS,
 } from "../support/adapter_host.ts";
 import { findRuntime, startProcess } from "../support/node_process.ts";
@@ -206,7 +205,8 @@ function fragment(
   return frame;
 }
 
-function adapterSuite(
+/** Tests a kind of server, which `start` starts for each test. */
+export function adapterSuite(
   name: string,
   kind: HostKind,
   start: Start,
@@ -843,18 +843,16 @@ function adapterSuite(
   });
 }
 
-const KINDS: Readonly<Record<string, HostKind>> = {
+/** What a server stands on, by how a test's name says it. */
+export const KINDS: Readonly<Record<string, HostKind>> = {
   "alone": "alone",
   "on node:http": "http",
   "on node:http with other listeners": "busy http",
   "on ws": "ws",
 };
 
-for (const [on, kind] of Object.entries(KINDS)) {
-  const name = kind === "alone" ? "Deno.serve" : `Deno ${on}`;
-  adapterSuite(`SocketPeerServer of ${name}`, kind, hostServer);
-}
-for (const [command, leastMajor] of [["node", 20], ["bun", 1]] as const) {
+/** Runs the suite over each adapter in processes of a runtime. */
+export function runtimeSuite(command: "node" | "bun", leastMajor: number) {
   const found = findRuntime(command, leastMajor);
   if ("missing" in found) {
     // Counted, and said aloud: nothing here has shown that it works there.
@@ -862,7 +860,7 @@ for (const [command, leastMajor] of [["node", 20], ["bun", 1]] as const) {
       `SocketPeerServer of ${command}: not tested, as ${found.missing}`,
       () => {},
     );
-    continue;
+    return;
   }
   for (const [on, kind] of Object.entries(KINDS)) {
     adapterSuite(

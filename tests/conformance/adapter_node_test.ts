@@ -1,0 +1,3 @@
+import { runtimeSuite } from "./adapter_suite.ts";
+
+runtimeSuite("node", 20);
