@@ -11,6 +11,8 @@ import { SocketPeerError } from "./errors.ts";
 export interface WebSocketLike {
   /** 0 connecting, 1 open, 2 closing, 3 closed. */
   readonly readyState: number;
+  /** The address that it was opened with; some implementations have none. */
+  readonly url?: string;
   /**
    * Bytes that it has accepted and not yet handed to the network. Browsers,
    * Deno, Node and `ws` have it; some implementations do not.

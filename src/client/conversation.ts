@@ -424,7 +424,7 @@ export class Conversation {
     const error = new SocketPeerError(
       "CONNECT_TIMEOUT",
       `Cannot begin a conversation within ${timeout} ms as ` +
-        (accepted ? "no other peer has come" : "the server has given no place"),
+        (accepted ? "no other peer has come" : "no server has let it in"),
       { cause: this.#lastError },
     );
     this.#emit("connect_timeout", error);

@@ -288,7 +288,10 @@ export class ServerLink {
   ): void {
     const accepted = socket === this.#socket;
     const why = reason ||
-      (accepted ? "the connection broke" : "it is away, or refuses");
+      (accepted
+        ? "the connection broke"
+        // What follows in an address may be secret.
+        : `${socket.url?.split("?", 1) ?? "the server"} is away, or refuses`);
     this.#end(code, why, accepted);
   }
 
@@ -326,7 +329,7 @@ export class ServerLink {
     this.#drop();
     const error = new SocketPeerError(
       code,
-      `Cannot reach the server as ${why} (close code ${closeCode || "none"})`,
+      `Cannot connect as ${why} (close code ${closeCode || "none"})`,
       options,
     );
     this.#options.onEnd({ closeCode, error, accepted, retryable });

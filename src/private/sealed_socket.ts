@@ -114,6 +114,10 @@ export class SealedSocket implements WebSocketLike {
       this.#inOrder(() => this.#closed(event));
   }
 
+  get url(): string | undefined {
+    return this.#socket.url;
+  }
+
   get readyState(): number {
     return this.#socket.readyState;
   }

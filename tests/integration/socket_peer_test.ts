@@ -185,10 +185,14 @@ Deno.test("SocketPeer.connect() fails clearly where there is no server", async (
   const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
   const { port } = listener.addr;
   listener.close();
-  await using made = peers(`http://127.0.0.1:${port}`);
+  const url = `http://127.0.0.1:${port}/chat/?token=secret`;
+  await using made = peers(url);
   const [error] = await next(made.peer(), "connect_error");
-  assertEquals(error.code, "SOCKET");
-  assert(error.message.startsWith("Cannot "), error.message);
+  assertEquals([error.code, error.message], [
+    "SOCKET",
+    `Cannot connect as ws://127.0.0.1:${port}/chat/ is away, or refuses ` +
+    `(close code none)`,
+  ]);
 });
 
 Deno.test("SocketPeer whose pair code is refused does not try again", async () => {
