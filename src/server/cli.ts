@@ -323,7 +323,7 @@ async function start(command: Command): Promise<Running> {
     const { Metrics } = await import("./metrics.ts");
     count = new Metrics(() => peerServer.stats);
     const numbers = count;
-    probes = await createFront().listen(
+    const listening = createFront().listen(
       metrics.host,
       metrics.port,
       (request) =>
@@ -333,21 +333,41 @@ async function start(command: Command): Promise<Running> {
           return downMs > CUT_OFF_MS ? "cut off from the broker" : undefined;
         }),
     );
+    probes = await orTaken(listening, metrics.port, "--metrics-port");
   }
   const page: PageSettings = { peersPath: path, chaos: command.demoChaos };
   try {
-    const server = await front.listen(
+    const listening = front.listen(
       host,
       port,
       async (request) =>
         answerDemo(request, page) ?? await fileAnswer(request, page),
       peerServer.handler,
     );
+    const server = await orTaken(listening, port, "--port");
     page.addr = server.addr;
     return { peerServer, server, probes, drain: () => draining = true };
   } catch (error) {
     await probes?.shutdown();
     throw error;
+  }
+}
+
+/** Says of a port that it is taken, which not every platform names. */
+async function orTaken(
+  listening: Promise<ListeningServer>,
+  port: number,
+  flag: string,
+): Promise<ListeningServer> {
+  try {
+    return await listening;
+  } catch (cause) {
+    if ((cause as { code?: unknown }).code !== "EADDRINUSE") throw cause;
+    throw new Error(
+      `Cannot listen on port ${port} as another program has it: choose ` +
+        `another with ${flag}`,
+      { cause },
+    );
   }
 }
 

@@ -268,6 +268,7 @@ Deno.test("server.ts says in one line that its port is taken, and exits with 1",
   const { code, stdout, stderr } = await outcomeOf(args);
   assertEquals([code, stdout], [1, ""]);
   assertOneLine(stderr);
+  assertMatch(stderr, new RegExp(`port ${port} .* with --port$`, "m"));
 });
 
 Deno.test("server.ts says in one line that its port for metrics is taken, and exits with 1", async () => {
@@ -276,6 +277,7 @@ Deno.test("server.ts says in one line that its port for metrics is taken, and ex
   const { code, stdout, stderr } = await outcomeOf([...QUIET, port]);
   assertEquals([code, stdout], [1, ""]);
   assertOneLine(stderr);
+  assertMatch(stderr, /another with --metrics-port$/m);
 });
 
 Deno.test("server.ts shows metrics and probes on a port of their own, and not where peers are", async () => {
