@@ -108,9 +108,16 @@ async function quickFaults(
         missing.join(" and "),
     );
   }
-  for (const path of await documents()) {
-    for (const other of otherVersions(await read(path), version)) {
+  const paths = await documents();
+  for (const path of paths) {
+    const text = await read(path);
+    for (const other of otherVersions(text, version)) {
       faults.push(`${path} tells people to import version ${other}`);
+    }
+  }
+  for (const path of ["CHANGELOG.md", ...paths]) {
+    if (/not published yet|before it is published/i.test(await read(path))) {
+      faults.push(`${path} says that it is not published yet`);
     }
   }
   const changed = (await git("status", "--porcelain")).trim();
@@ -146,7 +153,7 @@ function rowOf(changelog: string, version: string): string[] {
 /** Versions by which a document imports the package, other than this one. */
 function otherVersions(text: string, version: string): string[] {
   const imports = text.matchAll(
-    /jsr:@socketpeer\/socketpeer@[\^~]?(\d[\w.-]*\w)/g,
+    /(?:@socketpeer\/socketpeer@|npm\/socketpeer@|\bsocketpeer-)[\^~]?(\d[\w.-]*?)(?=\.tgz|[^\w.-]|$)/g,
   );
   const versions = [...imports].map(([, each]) => each);
   return [...new Set(versions)].filter((each) => each !== version);

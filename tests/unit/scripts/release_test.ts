@@ -108,6 +108,22 @@ const FAULTS: [
     {},
     { "README.md": "jsr:@socketpeer/socketpeer@2.0.0-alpha.1/client" },
   ],
+  ...[
+    "npx jsr add @socketpeer/socketpeer@2.0.0-alpha.1",
+    "npm install ../socketpeer-2.0.0-alpha.1.tgz",
+    "https://cdn.jsdelivr.net/npm/socketpeer@2.0.0-alpha.1/x.js",
+  ].map((text): typeof FAULTS[number] => [
+    `a document says "${text}"`,
+    "README.md tells people to import version 2.0.0-alpha.1",
+    {},
+    { "README.md": text },
+  ]),
+  [
+    "a document says that there is nothing to install",
+    "README.md says that it is not published yet",
+    {},
+    { "README.md": "[Not published yet](docs/installing.md)\n" },
+  ],
   [
     "something is not committed",
     "not committed",
