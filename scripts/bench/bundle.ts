@@ -4,7 +4,7 @@
  * @module
  */
 
-import { gzippedSize } from "../build.ts";
+import { gzippedSize, PLAIN_BUNDLE } from "../build.ts";
 import { OURS, type Work } from "./contest.ts";
 import { packagesFolder } from "./packages.ts";
 
@@ -45,7 +45,7 @@ export async function measureBundles(): Promise<Work[]> {
     unit: "KiB",
     better: "less",
     samples,
-    limit: 10,
+    limit: PLAIN_BUNDLE.budgetBytes / 1024,
     targets: [],
     notes,
   }];
