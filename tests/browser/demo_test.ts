@@ -24,7 +24,7 @@ import { type Command, startCommand } from "../support/start_command.ts";
 const hasFirefox = await findFirefox() !== undefined;
 shareBrowser(hasFirefox ? ["chromium", "firefox"] : ["chromium"]);
 
-const LIMIT_MS = 15_000;
+const LIMIT_MS = 60_000;
 
 /** Waits until a person would see such words in an element. */
 async function untilSeen(

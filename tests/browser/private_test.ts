@@ -6,7 +6,6 @@ import { fileURLToPath } from "node:url";
 import {
   type BrowserName,
   browserPair,
-  PagePeer,
   shareBrowser,
   Traffic,
 } from "../support/browser_pair.ts";
@@ -18,8 +17,6 @@ const browsers: BrowserName[] = ["chromium", "firefox"];
 shareBrowser(firefox ? browsers : ["chromium"]);
 
 const PAGE = "/private.html";
-/** A connection that fails is told of after 15 seconds. */
-const FAILURE_MS = 45_000;
 
 const PAIRS: [BrowserName, BrowserName][] = [
   ["chromium", "chromium"],
@@ -142,8 +139,7 @@ for (const browser of browsers) {
       async fn() {
         await using server = startServer();
         await using pair = await browserPair("/", "/", [browser, browser]);
-        const [answerer, offerer] = pair.pages
-          .map((page) => new PagePeer(page, FAILURE_MS));
+        const [answerer, offerer] = pair.peers;
         await (swapped === "offer" ? offerer : answerer).run(() =>
           recorder.swapFingerprints()
         );
