@@ -5,6 +5,7 @@
 import { assertEquals } from "@std/assert";
 import { Simulation } from "../../testing.ts";
 import { findFailure } from "./chaos.ts";
+import { runSteady } from "./steady.ts";
 
 const SECOND = 1000;
 
@@ -32,4 +33,33 @@ Deno.test("SocketPeer lets go of a peer that crashed after its data channel clos
       "9:15:9:9:9:9:9:21:9:10:9:17:9:9:17:17",
   });
   assertEquals(failure, undefined, failure);
+});
+
+// Both left at a node that had stood still, and did not know yet that the code
+// was another's by then: that one kept the place of a socket that was dead.
+Deno.test("SharedRegistry keeps no place of two that have left at a node that stood still", async () => {
+  await runSteady({
+    seed: 0,
+    latency: 0,
+    webrtc: [true, true],
+    socketFallback: true,
+    nodes: 2,
+    echo: false,
+    steps: [
+      { action: { do: "freeze", peer: 0, ms: 1 }, wait: 11 },
+      {
+        action: { do: "node", fault: "stall", node: 0, ms: 10_000 },
+        wait: 1,
+      },
+      {
+        action: { do: "send", peer: 0, kind: "blob", bytes: 0, count: 1 },
+        wait: 1,
+      },
+      {
+        action: { do: "faultOfOne", fault: "halfOpenSockets", peer: 1 },
+        wait: 1,
+      },
+    ],
+    isPrivate: true,
+  });
 });

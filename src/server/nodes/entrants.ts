@@ -68,6 +68,11 @@ export class Entrants {
   readonly #byNumber = new Map<number, Entrant>();
   /** Entrants that cannot ask for a place yet. */
   readonly #held = new Set<Entrant>();
+  /**
+   * Entrants that have left a place here for good since it is not known any
+   * more whether their slots are this node's.
+   */
+  #unsure: Set<Entrant> | null = null;
   #open = false;
 
   /** Begins without an entrant. */
@@ -135,9 +140,24 @@ export class Entrants {
     });
   }
 
-  /** Asks for the places of all that had to wait for this. */
+  /** A slot is another node's: who has left it here is not known to be gone there. */
+  moved(slot: string): void {
+    for (const entrant of this.#unsure ?? []) {
+      if (entrant.slot !== slot) continue;
+      this.#unsure!.delete(entrant);
+      entrant.leaving = true;
+      // Before others, which might be the same peer in its next conversation.
+      this.again(entrant, 0);
+    }
+  }
+
+  /**
+   * Asks for the places of all that had to wait for this. What this node had
+   * and has not lost by now is its own.
+   */
   release(): void {
     this.#open = true;
+    this.#unsure = null;
     for (const entrant of [...this.#held]) {
       this.#held.delete(entrant);
       this.#enter(entrant);
@@ -147,6 +167,7 @@ export class Entrants {
   /** Makes peers wait, as nobody can ask for a place for now. */
   hold(): void {
     this.#open = false;
+    this.#unsure ??= new Set();
     for (const entrant of [...this.#byNumber.values()]) {
       // A claim that is under way answers nobody any more.
       if (entrant.owner !== null) continue;
@@ -157,6 +178,8 @@ export class Entrants {
 
   /** Peers that need other nodes may find one that reaches them. */
   sendAway(): void {
+    // Not more and more of them, for as long as it is cut off.
+    this.#unsure = null;
     const away: Member[] = [];
     for (const entrant of this.#held) {
       if (entrant.leaving) this.#forget(entrant);
@@ -334,8 +357,10 @@ export class Entrants {
       return;
     }
     this.#forget(entrant);
-    if (owner === "here") this.#options.local.leave(entrant, forGood);
-    else owner?.tell({ type: "leave", member, forGood });
+    if (owner === "here") {
+      this.#options.local.leave(entrant, forGood);
+      if (forGood && isAwaited(entrant)) this.#unsure?.add(entrant);
+    } else owner?.tell({ type: "leave", member, forGood });
   }
 
   /** Whatever was meant for its last attempt to join does not reach it. */

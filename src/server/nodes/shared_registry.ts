@@ -201,6 +201,8 @@ export class SharedRegistry implements Registry {
   }
 
   leave(member: Member, forGood: boolean): void {
+    // Where this node stood still, its slots may be others' by now.
+    this.#membership.alive();
     this.#entrants.leave(member, forGood);
   }
 
@@ -321,6 +323,7 @@ export class SharedRegistry implements Registry {
   }
 
   #moved(slot: string): void {
+    this.#entrants.moved(slot);
     for (const member of this.local.evict(slot)) {
       if (member instanceof Entrant) this.#entrants.again(member);
       else {

@@ -109,13 +109,17 @@ class TestNode {
   readonly registry: SharedRegistry;
   readonly events: ServerEvent[] = [];
   #dead = false;
+  /** What has become due while it stands still. */
+  #due: (() => void)[] | null = null;
 
   constructor(clock: VirtualClock, engine: MemoryEngine, seed: number) {
     this.clock = clock;
     this.broker = engine.broker();
     const after: VirtualClock["after"] = (delayMs, callback) =>
       clock.after(delayMs, () => {
-        if (!this.#dead) callback();
+        if (this.#dead) return;
+        if (this.#due) this.#due.push(callback);
+        else callback();
       });
     this.registry = new SharedRegistry({
       broker: this.broker,
@@ -150,6 +154,18 @@ class TestNode {
     }, isDrawn);
     this.registry.join(member);
     return member;
+  }
+
+  /**
+   * Its timers stand still, as do those behind what the engine brings; call the
+   * result to have it go on.
+   */
+  standStill(): () => void {
+    const due: (() => void)[] = this.#due = [];
+    return () => {
+      this.#due = null;
+      for (const callback of due) callback();
+    };
   }
 
   /** The process dies, and the system closes its connection. */
@@ -733,6 +749,46 @@ Deno.test("SharedRegistry tells an owner of one that leaves for good, however of
   await pass(4000);
   assertEquals(again.told().at(-1), "dismissed 4007");
   nodes.shift();
+  await assertNothingLeft(cluster);
+});
+
+// The node decided so about a code that had become another's meanwhile. The
+// partner there waited for the whole resume timeout, and others were busy.
+Deno.test("SharedRegistry tells the new owner of one that has left at a node that did not own its code any more", async () => {
+  const cluster = await setUp();
+  const { nodes, pass } = cluster;
+  const { a, b } = await pairUp(cluster);
+  const [slot] = cluster.engine.claims.keys();
+  nodes[0].broker.disconnect();
+  await pass(10_000);
+  assertEquals(cluster.engine.ownerOf(slot), nodes[1].registry.node);
+  assertEquals(b.told(), ["lost", "waiting"]);
+  a.leave();
+  nodes[0].broker.connect();
+  await pass(1000 + 4 * AGAIN_MS);
+  assertEquals(b.told().at(-1), "dismissed 4007");
+  const c = nodes[1].join("c");
+  await pass();
+  assertEquals(c.told(), ["waiting"]);
+  c.leave();
+  await assertNothingLeft(cluster);
+});
+
+// A node that stood still took it for its own until its next beat.
+Deno.test("SharedRegistry finds out that it stood still before it has a peer leave", async () => {
+  const cluster = await setUp();
+  const { clock, nodes, pass } = cluster;
+  const { a, b } = await pairUp(cluster);
+  const [slot] = cluster.engine.claims.keys();
+  const goOn = nodes[0].standStill();
+  await pass(10_000);
+  assertEquals(cluster.engine.ownerOf(slot), nodes[1].registry.node);
+  b.told();
+  a.leave();
+  goOn();
+  await pass(1000 + 4 * AGAIN_MS);
+  assertEquals(b.told().at(-1), "dismissed 4007");
+  assert(clock.now() < RESUME_TIMEOUT_MS);
   await assertNothingLeft(cluster);
 });
 
