@@ -43,8 +43,6 @@ const RESUME_TIMEOUT_MS = 20_000;
  * which they may have guessed.
  */
 const KEY = new Uint8Array(16);
-/** How long a server has a newcomer wait for one that is away. */
-const KNOCK_MS = 3000;
 /** How long it may take until two have found each other. */
 const RECOVERY_MS = 400_000;
 /**
@@ -69,6 +67,11 @@ interface Conversation {
   /** The peer's `id`, as the server knows it. */
   id: string | undefined;
   partner: string | undefined;
+  /**
+   * Whether the peer has said that it does not hear its partner, which was away,
+   * and has not found it again since.
+   */
+  letsIn: boolean;
   over: boolean;
   reason?: CloseReason;
 }
@@ -89,8 +92,6 @@ interface Instance {
   crashed: boolean;
   /** Whether the peer was told busy since everything works again. */
   busy: boolean;
-  /** When the peer was told that it is alone, if it still is. */
-  lostAt: number | null;
 }
 
 /** Runs a schedule. */
@@ -232,7 +233,6 @@ class Churn {
       closed: false,
       crashed: false,
       busy: false,
-      lostAt: null,
     };
     this.#instances[index] = instance;
     this.#byPeer.set(peer, instance);
@@ -268,6 +268,7 @@ class Churn {
       sender: null,
       id: undefined,
       partner: undefined,
+      letsIn: false,
       over: false,
     };
     this.#byLabel.set(label, conversation);
@@ -277,16 +278,15 @@ class Churn {
   /** Learns from what passes which peer is which. */
   #see({ peer, direction, data }: Traffic): void {
     if (typeof data !== "string") return;
-    if (direction === "in" && /"peer.(lost|waiting)"/.test(data)) {
-      this.#byPeer.get(peer)!.lostAt ??= this.#simulation.clock.now();
-    }
     const pairs = direction === "out" && data.includes('"type":"pair"');
     const finds = direction === "in" && data.includes('"peer.found"');
-    if (!pairs && !finds) return;
+    const letsIn = direction === "out" && data.includes('"peer.knock"');
+    if (!pairs && !finds && !letsIn) return;
     const instance = this.#byPeer.get(peer)!;
-    if (finds) instance.lostAt = null;
-    const { id } = JSON.parse(data).data;
     const conversation = instance.lingering ?? this.#currentOf(instance);
+    if (!pairs) conversation.letsIn = letsIn;
+    if (letsIn) return;
+    const { id } = JSON.parse(data).data;
     if (pairs && !this.#byId.has(id)) {
       conversation.id = id;
       // What was found under another name was given up with it.
@@ -488,11 +488,10 @@ class Churn {
       );
     }
     if (reason === "replaced") {
-      // Who has not come back for so long may be gone, as far as one can tell.
-      const awayMs = this.#simulation.clock.now() -
-        (instance.lostAt ?? Infinity);
+      // Who is away and not heard may be gone, as far as one can tell. That one
+      // learns of it when it is back, which may be before its partner does.
       must(
-        !other || other.over || awayMs >= KNOCK_MS,
+        !other || other.over || conversation.letsIn || other.letsIn,
         () => `${label} ends (replaced), and ${other && other.label} is there`,
       );
     }

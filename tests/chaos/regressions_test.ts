@@ -5,6 +5,7 @@
 import { assertEquals } from "@std/assert";
 import { Simulation } from "../../testing.ts";
 import { findFailure } from "./chaos.ts";
+import { runChurn } from "./churn.ts";
 import { runSteady } from "./steady.ts";
 
 const SECOND = 1000;
@@ -61,5 +62,26 @@ Deno.test("SharedRegistry keeps no place of two that have left at a node that st
       },
     ],
     isPrivate: true,
+  });
+});
+
+// The check was wrong: who was away for so long that its partner let another in
+// is told so when it is back, and its partner, without a socket, after it.
+Deno.test("SocketPeer may lose its place to one that its partner let in, and be told so first", async () => {
+  await runChurn({
+    seed: 999_998,
+    latency: 0,
+    webrtc: [true, true],
+    socketFallback: true,
+    echo: false,
+    steps: [
+      { action: { do: "freeze", peer: 0, ms: 1 }, wait: 46 },
+      { action: { do: "freeze", peer: 0, ms: 27_044 }, wait: 1 },
+      { action: { do: "move", move: "replace", peer: 2 }, wait: 9914 },
+      { action: { do: "fault", fault: "cutSockets" }, wait: 50 },
+      { action: { do: "move", move: "connect", peer: 2 }, wait: 16_279 },
+      { action: { do: "fault", fault: "refuse" }, wait: 800 },
+      { action: { do: "fault", fault: "halfOpenSockets" }, wait: 12_722 },
+    ],
   });
 });
