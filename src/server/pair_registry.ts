@@ -30,6 +30,8 @@ export interface Member extends Partner {
   readonly askedAt: number;
   /** Whether its code is a number that was drawn for it, and told nobody yet. */
   readonly isDrawn?: boolean;
+  /** Whether it will leave at once: it takes the place of nobody who waits. */
+  readonly isLeaving?: boolean;
   /** Somebody was sooner at the number that was drawn for it: it has no place. */
   outrun?(): void;
   /** The member has its place; the other peer is not here. */
@@ -408,7 +410,10 @@ export class PairRegistry implements Registry {
   }
 
   /** The slot that has a place for a peer that has none yet. */
-  #placeFor({ request }: Member, slot: Slot | undefined): Slot | undefined {
+  #placeFor(
+    { request, isLeaving }: Member,
+    slot: Slot | undefined,
+  ): Slot | undefined {
     const { code, id, partner } = request;
     if (slot) {
       const [first, second] = slot.seats;
@@ -418,6 +423,13 @@ export class PairRegistry implements Registry {
       const wants = partner === undefined || partner === first.id;
       if (wanted && wants) return slot;
       if (!open) return undefined;
+      if (isLeaving) {
+        // The one that it leaves may still come.
+        if (partner !== undefined) {
+          this.#remember(slot, partner, PEER_LEFT, LEFT);
+        }
+        return undefined;
+      }
       // Who resumes a conversation, after this server has forgotten it, goes
       // before a stranger who came first.
       this.#remove(slot);

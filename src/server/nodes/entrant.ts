@@ -35,7 +35,7 @@ export class Entrant implements Member {
   /** The partner, where the owner has said who that is. */
   partner: Entrant | Neighbour | RemotePeer | null = null;
   /** Whether it is gone for good, and the owner is not told yet. */
-  leaving = false;
+  isLeaving = false;
   readonly #refused: (entrant: Entrant) => void;
 
   /** Stands for a member that has not asked for its place yet. */

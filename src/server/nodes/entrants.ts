@@ -130,8 +130,8 @@ export class Entrants {
     }
     this.#forget(entrant);
     // A place that it took and left at once would be told to whoever is there.
-    if (entrant.leaving && !isAwaited(entrant)) return;
-    if (!entrant.leaving) this.#byMember.set(member, entrant);
+    if (entrant.isLeaving && !isAwaited(entrant)) return;
+    if (!entrant.isLeaving) this.#byMember.set(member, entrant);
     const number = this.#renumber(entrant);
     entrant.askedAt = this.#options.now();
     if (partner !== null) entrant.lost();
@@ -145,7 +145,7 @@ export class Entrants {
     for (const entrant of this.#unsure ?? []) {
       if (entrant.slot !== slot) continue;
       this.#unsure!.delete(entrant);
-      entrant.leaving = true;
+      entrant.isLeaving = true;
       // Before others, which might be the same peer in its next conversation.
       this.again(entrant, 0);
     }
@@ -182,7 +182,7 @@ export class Entrants {
     this.#unsure = null;
     const away: Member[] = [];
     for (const entrant of this.#held) {
-      if (entrant.leaving) this.#forget(entrant);
+      if (entrant.isLeaving) this.#forget(entrant);
       else if (entrant.placed) away.push(entrant.member);
     }
     sendAway(away, "the server is cut off", this.#options.random);
@@ -325,13 +325,13 @@ export class Entrants {
     entrant.owner = "here";
     this.#options.local.join(entrant);
     this.#options.claims.settle(entrant.slot);
-    if (entrant.leaving) this.#leave(entrant, true);
+    if (entrant.isLeaving) this.#leave(entrant, true);
   }
 
   #joinAt(entrant: Entrant, owner: RemoteNode): void {
     entrant.owner = owner;
     owner.entrants.add(entrant);
-    const { number: member, slot, version, hello } = entrant;
+    const { number: member, slot, version, hello, isLeaving } = entrant;
     const { code: _, ...request } = entrant.request;
     const aloneMs = this.#options.now() - entrant.askedAt;
     owner.tell({
@@ -342,8 +342,9 @@ export class Entrants {
       version,
       hello,
       aloneMs,
+      leaving: isLeaving || undefined,
     });
-    if (entrant.leaving) this.#leave(entrant, true);
+    if (entrant.isLeaving) this.#leave(entrant, true);
   }
 
   #leave(entrant: Entrant, forGood: boolean): void {
@@ -352,7 +353,7 @@ export class Entrants {
     if (owner !== "here" && forGood && known) {
       // Its partner is not to wait for one that will not come: it stays until
       // an owner knows.
-      entrant.leaving = true;
+      entrant.isLeaving = true;
       owner?.tell({ type: "leave", member, forGood });
       return;
     }

@@ -104,6 +104,8 @@ export type Note =
     readonly hello: Hello;
     /** For how long it has looked for a partner, in milliseconds. */
     readonly aloneMs: number;
+    /** Whether it has left since, which follows. */
+    readonly leaving?: boolean;
   }
   /** To the owner: it is gone. */
   | {

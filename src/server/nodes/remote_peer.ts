@@ -89,12 +89,15 @@ export interface RemoteRequest extends Omit<Acquaintance, "node" | "id"> {
   readonly request: PlaceRequest;
   /** When the peer asked, by the clock of this node. */
   readonly askedAt: number;
+  /** Whether the peer has left since. */
+  readonly leaving?: boolean;
 }
 
 /** A peer that is connected to another node and has its place here. */
 export class RemoteMember extends RemotePeer implements Member {
   readonly request: PlaceRequest;
   readonly askedAt: number;
+  readonly isLeaving: boolean | undefined;
   readonly #nextTurn: () => number;
   /** What it was not told yet, as its partner was not. */
   #introduction: Introduction | null = null;
@@ -110,6 +113,7 @@ export class RemoteMember extends RemotePeer implements Member {
     super(remote, { ...asks, id: asks.request.id });
     this.request = asks.request;
     this.askedAt = asks.askedAt;
+    this.isLeaving = asks.leaving;
     this.#nextTurn = nextTurn;
   }
 

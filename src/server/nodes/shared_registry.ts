@@ -476,7 +476,8 @@ export class SharedRegistry implements Registry {
   }
 
   #joinFrom(remote: RemoteNode, note: Note & { readonly type: "join" }): void {
-    const { member: number, slot, request, aloneMs, version, hello } = note;
+    const { member: number, slot, request, aloneMs } = note;
+    const { version, hello, leaving } = note;
     if (this.#draining || !this.#claims.has(slot)) {
       remote.tell({ type: "astray", member: number });
       return;
@@ -487,6 +488,7 @@ export class SharedRegistry implements Registry {
       askedAt: this.#options.now() - aloneMs,
       version,
       hello,
+      leaving,
     }, () => this.#next());
     remote.members.set(number, member);
     this.local.join(member);

@@ -774,6 +774,28 @@ Deno.test("SharedRegistry tells the new owner of one that has left at a node tha
   await assertNothingLeft(cluster);
 });
 
+// It took the place of whoever was there, as one that resumes does, and left it.
+Deno.test("SharedRegistry takes no place from a stranger for one that has left", async () => {
+  const cluster = await setUp();
+  const { nodes, pass } = cluster;
+  const { a, b } = await pairUp(cluster, 0, 0);
+  nodes[0].broker.disconnect();
+  b.leave(false);
+  a.leave();
+  await pass(6000);
+  const c = nodes[1].join("c");
+  await pass(4000);
+  assertEquals(c.told(), ["waiting"]);
+  nodes[0].broker.connect();
+  await pass(1000 + 4 * AGAIN_MS);
+  assertEquals(c.told(), []);
+  const back = nodes[1].join("b", { partner: "a" });
+  await pass();
+  assertEquals([back.told(), c.told()], [["dismissed 4007"], []]);
+  c.leave();
+  await assertNothingLeft(cluster);
+});
+
 // A node that stood still took it for its own until its next beat.
 Deno.test("SharedRegistry finds out that it stood still before it has a peer leave", async () => {
   const cluster = await setUp();
