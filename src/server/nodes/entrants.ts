@@ -5,7 +5,11 @@
  * @module
  */
 
-import { closeReason, SERVICE_RESTART } from "../../protocol/close_code.ts";
+import {
+  closeReason,
+  PEER_LEFT,
+  SERVICE_RESTART,
+} from "../../protocol/close_code.ts";
 import type { Cancel } from "../../runtime.ts";
 import type { Member, PairRegistry } from "../pair_registry.ts";
 import { sendAway } from "../retry_delay.ts";
@@ -126,6 +130,13 @@ export class Entrants {
       // be none of those that were lost.
       this.#leave(entrant, false);
       member.dismiss(SERVICE_RESTART, "the server of its partner was lost");
+      return;
+    }
+    if (partner?.version === 1) {
+      // That one does not come back to it. What it has sent and is still on its
+      // way here is not to reach the next.
+      this.#leave(entrant, false);
+      member.dismiss(PEER_LEFT, "the server of its partner was lost");
       return;
     }
     this.#forget(entrant);

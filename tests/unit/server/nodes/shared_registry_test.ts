@@ -663,13 +663,39 @@ Deno.test("SharedRegistry frees the place of one of version 1 that it closes as 
   say(old, "comes where that is due");
   await pass(1000);
   assertEquals(old.told(), ["dismissed 1012"]);
-  assertEquals(b.told(), ["lost", "waiting"]);
+  assertEquals(b.told(), ["dismissed 4007"]);
   const c = nodes[1].join();
   await pass();
-  assertEquals(b.told(), ["found undefined"]);
-  assertEquals(c.told(), ["found b to offer"]);
-  for (const each of [b, c]) each.leave();
+  const d = nodes[2].join("d");
+  await pass();
+  assertEquals(c.told(), ["waiting", "found d"]);
+  assertEquals(d.told(), ["found undefined to offer"]);
+  for (const each of [c, d]) each.leave();
   await assertNothingLeft(cluster);
+});
+
+// It asked for a place by the same socket: what it had sent to the one of
+// version 1, and was still on its way, reached whom it found next.
+Deno.test("SharedRegistry closes one whose partner of version 1 is lost with the owner", async () => {
+  for (const drains of [true, false]) {
+    const cluster = await setUp();
+    const { nodes, pass } = cluster;
+    nodes[0].join();
+    await pass();
+    const b = nodes[1].join("b");
+    await pass();
+    assertEquals(b.told(), ["found undefined to offer"]);
+    if (drains) nodes[0].close();
+    else nodes[0].kill();
+    await pass(8000);
+    assertEquals(b.told(), ["dismissed 4007"]);
+    const c = nodes[1].join("c");
+    await pass();
+    assertEquals(c.told(), ["waiting"]);
+    c.leave();
+    nodes.shift();
+    await assertNothingLeft(cluster);
+  }
 });
 
 // Who owned the code counted on the old socket to give its place back, which it
