@@ -52,6 +52,8 @@ const RECOVERY_MS = 400_000;
 const LEAVE_MS = 10_000 + 12_000;
 /** After how long two that have found each other are at the server, too. */
 const REDIAL_MS = 60_000;
+/** For how long a server remembers that it has ended a conversation. */
+const REMEMBER_MS = 120_000;
 
 /** One conversation as one peer sees it. */
 interface Conversation {
@@ -179,7 +181,11 @@ class Churn {
    * is broken.
    */
   async #mustLeave(): Promise<void> {
-    await this.#pass(REDIAL_MS);
+    const now = this.#simulation.clock.now();
+    // A private peer that does not believe it is let in again when it is
+    // forgotten.
+    const ended = this.#schedule.isPrivate ? this.#leftAt + REMEMBER_MS : now;
+    await this.#pass(Math.max(now, ended) - now + REDIAL_MS);
     const joined = this.#live().filter(({ peer }) => peer.connected);
     const conversations = joined
       // A private peer does not believe the server while it hears the other.
