@@ -170,14 +170,13 @@ Deno.test("udpProxy() keeps a link's rate, and drops what its queue has no room 
   );
   // The queue holds twenty of these, and another leaves every 10 ms: also while
   // they are sent, which takes as long as it takes.
+  const start = performance.now();
   for (let i = 0; i < 100; i++) scene.send(972);
   await delay(400);
   const { length: passed } = scene.arrivals;
   assertBetween(passed, 19, 40);
-  assertGreater(
-    scene.arrivals.at(-1)!.at - scene.arrivals[0].at,
-    9 * (passed - 1),
-  );
+  // Not since the first came, which a busy machine is late to see.
+  assertGreater(scene.arrivals.at(-1)!.at - start, 9 * passed);
   scene.arrivals.length = 0;
   for (let i = 0; i < 200; i++) {
     for (let j = 0; j < 2; j++) scene.send(972);
