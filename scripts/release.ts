@@ -108,17 +108,18 @@ async function quickFaults(
         missing.join(" and "),
     );
   }
-  const paths = await documents();
-  for (const path of paths) {
+  const checkPublished = (path: string, text: string) => {
+    if (/not published yet|before it is published/i.test(text)) {
+      faults.push(`${path} says that it is not published yet`);
+    }
+  };
+  checkPublished("CHANGELOG.md", changelog);
+  for (const path of await documents()) {
     const text = await read(path);
     for (const other of otherVersions(text, version)) {
       faults.push(`${path} tells people to import version ${other}`);
     }
-  }
-  for (const path of ["CHANGELOG.md", ...paths]) {
-    if (/not published yet|before it is published/i.test(await read(path))) {
-      faults.push(`${path} says that it is not published yet`);
-    }
+    checkPublished(path, text);
   }
   const changed = (await git("status", "--porcelain")).trim();
   if (changed) faults.push(`These files are not committed:\n${changed}`);
