@@ -21,7 +21,11 @@ import { minify } from "terser";
 import config from "../deno.json" with { type: "json" };
 import { root } from "./deno.ts";
 import type { MemberNames } from "./member_names.ts";
-import { numberPrivateNames, packPrivateNames } from "./private_names.ts";
+import {
+  numberPrivateNames,
+  packPrivateNames,
+  PLACEHOLDER,
+} from "./private_names.ts";
 
 /** A client for a `<script>` tag. */
 export interface Bundle {
@@ -151,9 +155,6 @@ export function findWrongNames(
   return faults;
 }
 
-/** What stands for names until their short forms are put in. */
-const PLACEHOLDERS = /[\u4e00-\u9fff]/g;
-
 /** Which of the names a placeholder stands for. */
 export function indexOf(placeholder: string): number {
   return placeholder.codePointAt(0)! - 0x4e00;
@@ -210,7 +211,10 @@ async function buildBundle(
   const parts = Object.entries(inputs)
     .map(([path, { bytesInOutput }]) => [path, bytesInOutput] as const);
   const forms = Object.values(shortNames);
-  const text = draft.replace(PLACEHOLDERS, (one) => forms[indexOf(one)]);
+  const text = draft.replace(
+    new RegExp(PLACEHOLDER, "g"),
+    (one) => forms[indexOf(one)],
+  );
   return { content: await pack(bundle, text), parts: new Map(parts) };
 }
 

@@ -92,6 +92,12 @@ export function findMemberNames(
       checker.getPropertyOfType(checker.getApparentType(part), name) ?? []
     );
 
+  /** The properties of a type that the platform has not declared. */
+  const ownPropertiesOf = (type: ts.Type): ts.Symbol[] =>
+    checker.getPropertiesOfType(type).filter(({ declarations = [] }) =>
+      declarations.every(isOwn)
+    );
+
   /** Looks at who has declared a member whose name is used. */
   const use = (name: string, symbols: readonly ts.Symbol[], node: ts.Node) => {
     const declarations = symbols.flatMap((symbol) =>
@@ -121,8 +127,7 @@ export function findMemberNames(
         takeAll(item, why, node, seen);
         continue;
       }
-      for (const symbol of checker.getPropertiesOfType(part)) {
-        if (symbol.declarations?.some((one) => !isOwn(one))) continue;
+      for (const symbol of ownPropertiesOf(part)) {
         take(symbol.name, why, node);
         takeAll(checker.getTypeOfSymbol(symbol), why, node, seen);
       }
@@ -131,8 +136,7 @@ export function findMemberNames(
 
   const takeKeys = (type: ts.Type, node: ts.Node) => {
     for (const part of partsOf(type)) {
-      for (const symbol of checker.getPropertiesOfType(part)) {
-        if (symbol.declarations?.some((one) => !isOwn(one))) continue;
+      for (const symbol of ownPropertiesOf(part)) {
         take(symbol.name, "looked up by its name", node);
       }
     }

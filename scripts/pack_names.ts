@@ -22,6 +22,7 @@ import {
 import {
   cut,
   numberPrivateNames,
+  PLACEHOLDER,
   placesByClass,
   swap,
 } from "./private_names.ts";
@@ -51,7 +52,7 @@ async function draft(bundle: Bundle, names: string[], forms: string[]) {
   const pieces = cut((await draftBundle(bundle, names))[0]);
   const places: number[][] = names.map(() => []);
   for (const [place, piece] of pieces.entries()) {
-    if (!/^[\u4e00-\u9fff]$/.test(piece)) continue;
+    if (!PLACEHOLDER.test(piece)) continue;
     places[indexOf(piece)].push(place);
     pieces[place] = forms[indexOf(piece)];
   }

@@ -51,11 +51,20 @@ export function numberPrivateNames(code: string): string {
 }
 
 /**
- * Private names, the word that begins a class, placeholders (characters of
- * Chinese) and what is between them.
+ * What stands for a name until its short form is put in: a character of
+ * Chinese, as there is none in the code.
+ */
+export const PLACEHOLDER = /[\u4e00-\u9fff]/;
+
+/** Where a code is cut; what matches is a piece, too. */
+const CUTS = new RegExp(`(\\bclass\\b|#[\\w$]+|${PLACEHOLDER.source})`);
+
+/**
+ * Private names, the word that begins a class, placeholders and what is between
+ * them.
  */
 export function cut(code: string): string[] {
-  return code.split(/(\bclass\b|#[\w$]+|[\u4e00-\u9fff])/);
+  return code.split(CUTS);
 }
 
 /** Where each private name of a class stands, for each class. */
