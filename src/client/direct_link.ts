@@ -176,14 +176,14 @@ export class DirectLink {
   }
 
   #opened(channel: DataChannelLike): void {
-    const { runtime, onOpen: opened } = this.#options;
+    const { runtime, onOpen } = this.#options;
     const transport = new DataChannel(channel, {
       now: () => runtime.now(),
       ready: () => {
         this.#deadline?.();
         this.#channel = transport;
         this.#attempts = 0;
-        opened(transport);
+        onOpen(transport);
       },
       ended: () => {
         if (this.#channel !== transport) return;

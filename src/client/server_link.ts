@@ -249,8 +249,7 @@ export class ServerLink {
   }
 
   #onMessage(socket: WebSocketLike, data: unknown): void {
-    const { runtime, onMessage: report, onMalformed: malformed } =
-      this.#options;
+    const { runtime, onMessage, onMalformed } = this.#options;
     const now = runtime.now();
     if (socket === this.#socket) {
       this.#heardAt = now;
@@ -264,7 +263,7 @@ export class ServerLink {
     try {
       message = parseControl(data, FROM_SERVER);
     } catch (error) {
-      malformed(error as SocketPeerError);
+      onMalformed(error as SocketPeerError);
       return;
     }
     switch (message.type) {
@@ -279,7 +278,7 @@ export class ServerLink {
         this.#intervalMs = message.data.interval;
         if (socket === this.#dialed) this.#accept(socket, now);
     }
-    report(message);
+    onMessage(message);
   }
 
   #onClose(

@@ -142,20 +142,20 @@ export class Keeper implements Custodian {
     agreement: Agreement | undefined,
     tell: () => void,
   ): void {
-    const { onRefused: refused } = this.#handlers;
+    const { onRefused } = this.#handlers;
     if (why === "TAMPERED") {
       const error = new SocketPeerError(
         why,
         "Cannot take what came as it is not what the other peer sent: " +
           "another connection is tried",
       );
-      refused(error, false, tell);
+      onRefused(error, false, tell);
     } else if (why instanceof Error) {
-      refused(why as SocketPeerError, false, tell);
+      onRefused(why as SocketPeerError, false, tell);
     } else {
       // Unless it was counted when the next conversation began.
       if (agreement === this.agreement) this.#count();
-      refused(this.#failure(why), !this.usedUp, tell);
+      onRefused(this.#failure(why), !this.usedUp, tell);
     }
   }
 

@@ -29,7 +29,7 @@ export class StandIn {
   /** Begins a conversation. */
   constructor(handlers: StandInHandlers) {
     this.#handlers = handlers;
-    const message = (data: Message) => {
+    const onMessage = (data: Message) => {
       // With bytes anywhere in it this is no text.
       const { payload: text } = encodeMessage({ type: "data", data });
       if (typeof text !== "string" || text.length > MAX_CONTROL_BYTES) {
@@ -41,10 +41,7 @@ export class StandIn {
       }
       handlers.onMessage(text);
     };
-    this.#session = new Session(
-      { onMessage: message, onEnd() {} },
-      MAX_CONTROL_BYTES,
-    );
+    this.#session = new Session({ onMessage, onEnd() {} }, MAX_CONTROL_BYTES);
   }
 
   /** Bytes that the peer of version 2 has not acknowledged. */
