@@ -324,11 +324,7 @@ export function adapterSuite(
     // The network itself takes some, so there is no saying how much it needs.
     let type = "error";
     for (let round = 0; round < 200 && type === "error"; round++) {
-      for (let count = 0; count < 16; count++) {
-        client.sendRaw(new Uint8Array(65_536));
-      }
-      client.send("heard?");
-      type = JSON.parse(await client.next() as string).type;
+      type = await client.sendMebibyte();
     }
     assertEquals(type, "peer.lost");
     if (name.endsWith("Deno.serve")) {

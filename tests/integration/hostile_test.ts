@@ -127,12 +127,8 @@ Deno.test("SocketPeerServer holds no more for those that do not read than it may
       // The network itself takes some before anything has to wait.
       let type = "error";
       while (type === "error") {
-        for (let count = 0; count < 16; count++) {
-          client.sendRaw(new Uint8Array(65_536));
-          sentBytes += 65_536;
-        }
-        client.send("heard?");
-        type = JSON.parse(await client.next() as string).type;
+        type = await client.sendMebibyte();
+        sentBytes += MIB;
       }
       assertEquals(type, "peer.lost");
       // What comes after that is for nobody.

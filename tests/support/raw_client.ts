@@ -137,6 +137,18 @@ export class RawClient implements AsyncDisposable {
     await this.control("error");
   }
 
+  /**
+   * Sends a mebibyte of packets. Resolves to the type of the next message: an
+   * `error` to what is asked behind them, or before it what has come of them.
+   */
+  async sendMebibyte(): Promise<string> {
+    for (let count = 0; count < 16; count++) {
+      this.sendRaw(new Uint8Array(65_536));
+    }
+    this.send("heard?");
+    return JSON.parse(await this.next() as string).type;
+  }
+
   /** Closes the socket, and resolves when it is closed. */
   async close(code = 4000): Promise<void> {
     if (this.#socket.readyState < WebSocket.CLOSING) this.#socket.close(code);
