@@ -14,6 +14,7 @@ import {
   SendQueueFullError,
   type SocketPeer,
 } from "../../client.ts";
+import { REMEMBER_MS } from "../../src/server/pair_registry.ts";
 import { Simulation, type Traffic } from "../../testing.ts";
 import {
   type Action,
@@ -52,8 +53,6 @@ const RECOVERY_MS = 400_000;
 const LEAVE_MS = 10_000 + 12_000;
 /** After how long two that have found each other are at the server, too. */
 const REDIAL_MS = 60_000;
-/** For how long a server remembers that it has ended a conversation. */
-const REMEMBER_MS = 120_000;
 
 /** One conversation as one peer sees it. */
 interface Conversation {
