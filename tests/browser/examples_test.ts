@@ -4,9 +4,10 @@ import { assertEquals, assertMatch } from "@std/assert";
 import type { Page } from "puppeteer";
 import { root } from "../../scripts/deno.ts";
 import { browserPair, shareBrowser } from "../support/browser_pair.ts";
-import { Example, temporaryFolder } from "../support/example.ts";
+import { Example } from "../support/example.ts";
 import { startCommand } from "../support/start_command.ts";
 import { startServer } from "../support/start_server.ts";
+import { temporaryFolder } from "../support/temporary_folder.ts";
 
 shareBrowser();
 

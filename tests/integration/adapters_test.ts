@@ -14,6 +14,7 @@ import { portOf } from "../support/adapter_host.ts";
 import { neighbourFaults } from "../support/neighbours.ts";
 import { bundleFor, findRuntime } from "../support/node_process.ts";
 import { RawPair } from "../support/raw_client.ts";
+import { temporaryFolder } from "../support/temporary_folder.ts";
 
 const HOST = "127.0.0.1";
 const WAIT_MS = 10_000;
@@ -147,17 +148,14 @@ Deno.test({
   name: "SocketPeerServer on Node has a ws server at once",
   ignore: "missing" in node,
   async fn() {
-    const folder = await Deno.makeTempDir({ prefix: "socketpeer-" });
-    await using _folder = {
-      [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }),
-    };
+    await using folder = await temporaryFolder();
     // The package lies where a package manager puts it.
-    await Deno.mkdir(`${folder}/node_modules`);
+    await Deno.mkdir(`${folder.path}/node_modules`);
     await Deno.symlink(
       fileURLToPath(new URL(".", import.meta.resolve("ws"))),
-      `${folder}/node_modules/ws`,
+      `${folder.path}/node_modules/ws`,
     );
-    const program = `${folder}/program.mjs`;
+    const program = `${folder.path}/program.mjs`;
     await Deno.copyFile(await bundleFor("node", "socket_at_once"), program);
     const { code, stdout, stderr } = await new Deno.Command("node", {
       args: [program],

@@ -7,20 +7,18 @@ import { assert, assertEquals } from "@std/assert";
 import * as esbuild from "esbuild";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
+import { temporaryFolder } from "../support/temporary_folder.ts";
 
 const root = new URL("../../", import.meta.url);
 
 /** A folder with a package in it, as a package manager installs it. */
 async function installed(name: string) {
-  const folder = await Deno.makeTempDir({ prefix: "socketpeer-" });
+  const folder = await temporaryFolder();
   const [, home] = import.meta.resolve(name).match(
     new RegExp(`^(.*/${name}/(?:[\\d.]+/)?)`),
   )!;
-  await Deno.symlink(fileURLToPath(home), `${folder}/${name}`);
-  return {
-    folder,
-    [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }),
-  };
+  await Deno.symlink(fileURLToPath(home), `${folder.path}/${name}`);
+  return folder;
 }
 
 for (const format of ["esm", "iife"] as const) {
@@ -33,7 +31,7 @@ for (const format of ["esm", "iife"] as const) {
       format,
       globalName: format === "iife" ? "socketpeer" : undefined,
       target: "es2020",
-      nodePaths: [packages.folder],
+      nodePaths: [packages.path],
       tsconfigRaw: {},
       write: false,
       metafile: true,

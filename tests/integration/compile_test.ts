@@ -5,6 +5,7 @@ import { root, startDeno } from "../../scripts/deno.ts";
 import { SERVED_FILES } from "../../src/server/cli.ts";
 import { RawPair } from "../support/raw_client.ts";
 import { ServerProcess } from "../support/server_process.ts";
+import { temporaryFolder } from "../support/temporary_folder.ts";
 
 const LIMIT_MS = 60_000;
 
@@ -22,11 +23,8 @@ Deno.test("deno task compile puts everything in that the command serves", () => 
 });
 
 Deno.test("The file that deno task compile makes", async (t) => {
-  const folder = await Deno.makeTempDir({ prefix: "socketpeer-" });
-  await using _folder = {
-    [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }),
-  };
-  const file = `${folder}/socketpeer`;
+  await using folder = await temporaryFolder();
+  const file = `${folder.path}/socketpeer`;
   const child = startDeno(compileArgs(file), {
     stdin: "null",
     stdout: "null",

@@ -8,10 +8,11 @@ import {
 } from "@std/assert";
 import { root } from "../../scripts/deno.ts";
 import { linkNativePart } from "../support/bundle_example.ts";
-import { commands, Example, temporaryFolder } from "../support/example.ts";
+import { commands, Example } from "../support/example.ts";
 import { findRuntime } from "../support/node_process.ts";
 import { RawPair } from "../support/raw_client.ts";
 import { startServer } from "../support/start_server.ts";
+import { temporaryFolder } from "../support/temporary_folder.ts";
 
 const MAX_LINES = 60;
 /** The size of a file that is never sent whole. */

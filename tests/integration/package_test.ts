@@ -10,6 +10,7 @@ import { BUDGET_BYTES, packForNpm, renameImports } from "../../scripts/pack.ts";
 import { findRuntime } from "../support/node_process.ts";
 import { RawPair } from "../support/raw_client.ts";
 import { type Launch, ServerProcess } from "../support/server_process.ts";
+import { temporaryFolder } from "../support/temporary_folder.ts";
 
 const PROGRAMS = new URL("package/", import.meta.url);
 
@@ -86,15 +87,6 @@ const missing = await whyNoNpm();
 if (missing !== undefined) {
   // deno-lint-ignore no-console -- a skipped test says nothing itself
   console.error(`npm does not answer, so its package is not tried: ${missing}`);
-}
-
-/** A folder that is gone at the end. */
-async function temporaryFolder() {
-  const folder = await Deno.makeTempDir({ prefix: "socketpeer-" });
-  return {
-    folder,
-    [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }),
-  };
 }
 
 /** Copies the programs beside this test, with imports by the name on npm. */
@@ -193,16 +185,16 @@ Deno.test({
   ignore: missing !== undefined || "missing" in node,
   async fn(t) {
     await using tools = await temporaryFolder();
-    const app = `${tools.folder}/app`;
+    const app = `${tools.path}/app`;
     await Deno.mkdir(app);
     await Deno.writeTextFile(`${app}/package.json`, "{}");
     await copyPrograms(app);
-    const installing = npm(tools.folder, "install", ...TOOLS);
+    const installing = npm(tools.path, "install", ...TOOLS);
     // What fails before it is waited for is told when it is.
     installing.catch(() => {});
 
     await t.step("is packed without a warning, and small enough", async () => {
-      const { tarball, bytes } = await packForNpm(tools.folder);
+      const { tarball, bytes } = await packForNpm(tools.path);
       assertMatch(basename(tarball), /^socketpeer-\d+\.\d+\.\d+.*\.tgz$/);
       assert(bytes <= BUDGET_BYTES);
       const { code, output, log } = await npm(app, "install", tarball);
@@ -212,7 +204,7 @@ Deno.test({
 
     const { code, log } = await installing;
     assertEquals(code, 0, log);
-    const bin = `${tools.folder}/node_modules`;
+    const bin = `${tools.path}/node_modules`;
     const newest = `${bin}/node/bin/node`;
     const runtimes: [name: string, program: string][] = [
       [`Node ${"version" in node && node.version}`, "node"],
